@@ -1,0 +1,59 @@
+package bench
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// The range of latencies told apart, with three digits. What is longer counts as the longest.
+const (
+	minLatency = int64(time.Microsecond)
+	maxLatency = int64(100 * time.Second)
+)
+
+// latencies is a histogram that several loops fill.
+type latencies struct {
+	mu sync.Mutex
+	h  *hdrhistogram.Histogram
+}
+
+func newLatencies() *latencies {
+	return &latencies{h: hdrhistogram.New(minLatency, maxLatency, 3)}
+}
+
+// record adds a latency.
+func (l *latencies) record(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.RecordValue(min(max(int64(d), minLatency), maxLatency))
+}
+
+// reset forgets all.
+func (l *latencies) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Reset()
+}
+
+// summary returns the percentiles reported, or nil if nothing was recorded.
+func (l *latencies) summary() *Latency {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.h.TotalCount() == 0 {
+		return nil
+	}
+	at := func(q float64) time.Duration { return time.Duration(l.h.ValueAtQuantile(q)) }
+	return &Latency{P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Max: time.Duration(l.h.Max())}
+}
+
+// Latency is the distribution of times from the moment a message was sent, or should have been, to its
+// last byte's return.
+type Latency struct {
+	P50  time.Duration `json:"p50_ns"`
+	P90  time.Duration `json:"p90_ns"`
+	P99  time.Duration `json:"p99_ns"`
+	P999 time.Duration `json:"p99.9_ns"`
+	Max  time.Duration `json:"max_ns"`
+}

@@ -1,0 +1,87 @@
+// Command sscd-bench measures a server of channels. Without arguments it starts one of its own and
+// measures the echo of short messages over one connection.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sscd-io/sscd/bench"
+	"github.com/sscd-io/sscd/cmd/internal/flags"
+)
+
+// serverArg makes this program the server process of another one.
+const serverArg = "server-process"
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == serverArg {
+		// The signal that ends the client, typed at a terminal, comes here too; the end of input follows.
+		signal.Ignore(os.Interrupt)
+		if err := bench.ServeProcess(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "sscd-bench: server process:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "sscd-bench:", err)
+	if errors.As(err, new(flags.UsageError)) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+// run is sscd-bench without a process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	var own *bench.Server
+	if o.Addr == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		if own, err = bench.StartServer(ctx, o.server, exe, serverArg); err != nil {
+			return err
+		}
+		defer own.Stop()
+		o.Addr = own.Addr
+	}
+	progress, done := progressLine(stderr)
+	res, err := bench.Run(ctx, o.Options, own, progress)
+	done()
+	if err != nil {
+		return err
+	}
+	return write(res, o.json, stdout)
+}
+
+// write writes the result where it is wanted.
+func write(res *bench.Result, jsonFile string, stdout io.Writer) error {
+	if jsonFile == "-" {
+		return res.WriteJSON(stdout)
+	}
+	if jsonFile != "" {
+		f, err := os.Create(jsonFile)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(res.WriteJSON(f), f.Close()); err != nil {
+			return err
+		}
+	}
+	return res.WriteTable(stdout)
+}

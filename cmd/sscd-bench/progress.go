@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/sscd-io/sscd/bench"
+)
+
+// progressLine returns a Progress that keeps one line up to date, and what removes the line.
+func progressLine(w io.Writer) (bench.Progress, func()) {
+	const steps = 1000
+	bar := progressbar.NewOptions(steps,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+	)
+	var last time.Time
+	var before int64
+	progress := func(stage string, part float64, count int64) {
+		now := time.Now()
+		rate := ""
+		if d := now.Sub(last).Seconds(); count >= before && d > 0 && d < 2 {
+			rate = fmt.Sprintf(" %.0f/s", float64(count-before)/d)
+		}
+		last, before = now, count
+		bar.Describe(stage + rate)
+		bar.Set(int(min(part, 0.999) * steps))
+	}
+	return progress, func() { bar.Finish() }
+}

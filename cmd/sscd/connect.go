@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/sscd-io/sscd/cmd/internal/flags"
+	"github.com/sscd-io/sscd/engine"
+)
+
+// connect copies standard input to a channel, and what comes from it to standard output.
+func connect(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	f := flag.NewFlagSet("sscd connect", flag.ContinueOnError)
+	timeout := f.Duration("timeout", 10*time.Second, "to connect, and to open the channel")
+	wait := f.Duration("wait", time.Second, "after the end of input, close when nothing came for so long")
+	rest, err := flags.Parse(f, args, stderr)
+	if err != nil {
+		return err
+	}
+	if len(rest) < 1 || len(rest) > 2 {
+		return flags.Usage("connect takes an address and a target")
+	}
+	target := ""
+	if len(rest) == 2 {
+		target = rest[1]
+	}
+
+	dialing, cancel := context.WithTimeout(ctx, *timeout)
+	defer cancel()
+	session, err := engine.Dial(dialing, rest[0], engine.Config{})
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	stream, err := session.Open(dialing, engine.OpenOptions{Target: target})
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", target, err)
+	}
+	defer stream.Close()
+	stop := context.AfterFunc(ctx, func() { stream.Close() })
+	defer stop()
+
+	var inputErr error
+	ended := make(chan struct{}) // the input has; inputErr says how
+	go func() {
+		inputErr = send(stream, stdin)
+		close(ended)
+		// The base profile has no half close: to close now would lose what the peer has not sent yet.
+		stream.SetReadDeadline(time.Now().Add(*wait))
+	}()
+	err = receive(stdout, stream, ended, *wait)
+	if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := hangUp(ctx, session, stream); err != nil {
+		return err
+	}
+	select {
+	case <-ended:
+		return inputErr
+	default:
+		return nil // the peer closed the channel
+	}
+}
+
+// send copies in to the stream. It returns what is wrong with in; why the stream takes no more, its reader
+// learns, behind the last byte.
+func send(stream *engine.Stream, in io.Reader) error {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := in.Read(buf)
+		if _, err := stream.Write(buf[:n]); err != nil {
+			return nil
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading the input: %w", err)
+		}
+	}
+}
+
+// receive copies a stream to out until the stream ends, or until nothing came for wait since the input
+// ended.
+func receive(out io.Writer, stream *engine.Stream, ended <-chan struct{}, wait time.Duration) error {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := stream.Read(buf)
+		if n > 0 {
+			if _, err := out.Write(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+			select {
+			case <-ended:
+				stream.SetReadDeadline(time.Now().Add(wait))
+			default:
+			}
+		case err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// hangUp closes the stream and waits until the peer has all that was written to it: the session takes no
+// more channels, so it ends then.
+func hangUp(ctx context.Context, session *engine.Session, stream *engine.Stream) error {
+	stream.Close()
+	session.Conn().GoAway()
+	select {
+	case <-session.Done():
+	case <-ctx.Done():
+		return nil
+	}
+	// io.EOF is the end of a session without channels that the peer was the first to see.
+	if err := session.Err(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}

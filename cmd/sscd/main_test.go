@@ -1,0 +1,90 @@
+package main_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+// sscd is the command under test.
+var sscd string
+
+func TestMain(m *testing.M) {
+	status, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// buildAndRun builds the command, with the race detector if the tests have it, and runs the tests.
+func buildAndRun(m *testing.M) (status int, err error) {
+	dir, err := os.MkdirTemp("", "sscd")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	sscd = filepath.Join(dir, "sscd")
+	args := []string{"build", "-o", sscd}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" && s.Value == "true" {
+				args = append(args, "-race")
+			}
+		}
+	}
+	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("building sscd: %w\n%s", err, out)
+	}
+	// The tests wait for others more than they compute, so more of them go together than by default.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set("8"); err != nil {
+			return 0, err
+		}
+	}
+	return m.Run(), nil
+}
+
+func TestMistakesInTheCommandLine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, about string }{
+		{"serve --no-such-flag", "-no-such-flag"},
+		{"serve --loops many", "-loops"},
+		{"serve --loops -1", "Loops"},
+		{"serve --backend carrier-pigeon", `"carrier-pigeon"`},
+		{"serve --listen 127.0.0.1:0 here", `"here"`},
+		{"serve --listen 0.0.0.0:0", "--insecure"},
+		{"serve --listen [::]:0", "--insecure"},
+		{"serve --listen :0", "--insecure"},
+		{"serve --listen 192.0.2.1:0", "192.0.2.1:0 is not a loopback address"},
+		{"connect", "address"},
+		{"connect a b c", "address"},
+		{"connect --no-such-flag a", "-no-such-flag"},
+	} {
+		start(t, nil, sscd, strings.Fields(c.args)...).wantComplaint(2, c.about)
+	}
+	// Who doesn't know the commands is told them.
+	for _, args := range [][]string{nil, {"dance"}} {
+		p := start(t, nil, sscd, args...)
+		p.wantStatus(2)
+		said := p.stderr.String()
+		if !strings.Contains(said, "usage: sscd serve") || !strings.Contains(said, "sscd: no command") {
+			t.Errorf("sscd %v says:\n%s", args, said)
+		}
+	}
+	for _, args := range []string{"help", "serve --help", "connect --help"} {
+		p := start(t, nil, sscd, strings.Fields(args)...)
+		p.wantStatus(0)
+		if said := p.stdout.String() + p.stderr.String(); !strings.HasPrefix(said, "usage") {
+			t.Errorf("sscd %s says:\n%s", args, said)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sscd-io/sscd/cmd/internal/flags"
+	"github.com/sscd-io/sscd/engine"
+	"github.com/sscd-io/sscd/engine/builtin"
+)
+
+// defaultAddr is where sscd serves.
+const defaultAddr = "127.0.0.1:21331"
+
+// serve serves until ctx is done, then lets channels end.
+func serve(ctx context.Context, args []string, stderr io.Writer) error {
+	f := flag.NewFlagSet("sscd serve", flag.ContinueOnError)
+	cfg := engine.Config{Handler: builtin.New(), Logger: slog.New(slog.NewTextHandler(stderr, nil))}
+	addr := f.String("listen", defaultAddr, "`address` to listen on: host:port, or unix:path")
+	insecure := f.Bool("insecure", false, "allow an address that is not loopback, in clear text")
+	f.StringVar((*string)(&cfg.Backend), "backend", "epoll", "how sockets are served: epoll or net")
+	f.IntVar(&cfg.Loops, "loops", 0, "event loops; 0 means one for each processor")
+	f.IntVar(&cfg.MaxChannels, "max-channels", 0, "channels of one connection; 0 means 65536")
+	f.IntVar(&cfg.Socket.Backlog, "backlog", 0, "of listen(2); 0 means the system's largest")
+	f.BoolVar(&cfg.Socket.ReusePort, "reuseport", false, "SO_REUSEPORT, with a listening socket for each loop")
+	f.DurationVar(&cfg.Timeouts.Drain, "drain", 30*time.Second, "how long channels may go on after SIGTERM")
+	flags.Socket(f, &cfg.Socket)
+	rest, err := flags.Parse(f, args, stderr)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return flags.Usage("serve takes no arguments, not %q", rest[0])
+	}
+	if !*insecure && !isLoopback(*addr) {
+		return flags.Usage("%s is not a loopback address, and nothing is encrypted: --insecure allows it", *addr)
+	}
+	e, err := engine.Start(cfg)
+	if err != nil {
+		return flags.UsageError{Err: err}
+	}
+	bound, err := e.Listen(*addr)
+	if err != nil {
+		e.Close()
+		return err
+	}
+	log := cfg.Logger
+	log.Info("serving", "addr", bound.String(), "backend", cfg.Backend)
+
+	<-ctx.Done()
+	s := e.Stats()
+	log.Info("draining", "conns", s.Conns, "channels", s.Channels)
+	// Connections end by themselves at the drain deadline; this bounds what else there may be.
+	deadline, cancel := context.WithTimeout(context.Background(), cfg.Timeouts.Drain+5*time.Second)
+	defer cancel()
+	if err := e.Shutdown(deadline); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	log.Info("ended")
+	return nil
+}
+
+// isLoopback returns whether only this machine reaches an address.
+func isLoopback(addr string) bool {
+	if strings.HasPrefix(addr, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true // Listen says what is wrong with it
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

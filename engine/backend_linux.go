@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+
+	"github.com/panjf2000/gnet/v2/pkg/logging"
+	"golang.org/x/sys/unix"
+
+	"github.com/sscd-io/sscd/engine/internal/epollio"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+	"github.com/sscd-io/sscd/engine/internal/netio"
+	"github.com/sscd-io/sscd/engine/internal/sock"
+)
+
+const haveEpoll = true
+
+// epollLoops are the epoll loops of an engine. A nil one has none.
+type epollLoops struct {
+	loops  []*epollio.Loop
+	served sync.WaitGroup
+	errs   chan error
+}
+
+// startLoops returns the engine's loops, which it starts if there are none yet.
+func (e *Engine) startLoops() (*epollLoops, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, ErrClosed
+	}
+	if e.loops != nil {
+		return e.loops, nil
+	}
+	tameGnet(e.cfg.Logger)
+	p := &epollLoops{errs: make(chan error, e.cfg.Loops)}
+	for range e.cfg.Loops {
+		l, err := epollio.New(e.loopCfg)
+		if err != nil {
+			for _, l := range p.loops {
+				l.Discard()
+			}
+			return nil, err
+		}
+		p.loops = append(p.loops, l)
+	}
+	for _, l := range p.loops {
+		p.served.Go(func() {
+			if err := l.Serve(); err != nil {
+				e.cfg.Logger.Error("loop ended", "err", err)
+				p.errs <- err
+			}
+		})
+	}
+	e.loops = p
+	return p, nil
+}
+
+// stop ends the loops and returns why they ended before, if they did.
+func (p *epollLoops) stop() error {
+	if p == nil {
+		return nil
+	}
+	for _, l := range p.loops {
+		l.Stop()
+	}
+	p.served.Wait()
+	var err error
+	for len(p.errs) > 0 {
+		err = errors.Join(err, <-p.errs)
+	}
+	return err
+}
+
+func (p *epollLoops) all() (out []*loop.Loop) {
+	if p == nil {
+		return nil
+	}
+	for _, l := range p.loops {
+		out = append(out, l.Loop)
+	}
+	return out
+}
+
+// idlest returns the loop with the fewest connections.
+func (p *epollLoops) idlest() *epollio.Loop {
+	best := p.loops[0]
+	for _, l := range p.loops[1:] {
+		if l.Loop.Stats.Conns.Load() < best.Loop.Stats.Conns.Load() {
+			best = l
+		}
+	}
+	return best
+}
+
+// epollListener is an Acceptor of the engine's.
+type epollListener struct{ *epollio.Acceptor }
+
+func (l epollListener) addTo(s *Stats) {
+	s.AcceptPauses += l.Pauses.Load()
+	s.AcceptSkipped += l.Skipped.Load()
+	s.AcceptFailed += l.Failed.Load()
+}
+
+// listenEpoll listens for the epoll loops: with one socket, or with one for each loop.
+func (e *Engine) listenEpoll(addr string) (ls []listener, err error) {
+	p, err := e.startLoops()
+	if err != nil {
+		return nil, err
+	}
+	accept := func(l *epollio.Loop, pick func() *epollio.Loop) error {
+		fd, err := sock.Listen(addr, e.cfg.Socket.options())
+		if err != nil {
+			return err
+		}
+		a, err := l.Accept(fd, e.cfg.Socket.QuickAck, e.cfg.Logger, pick, e.newConn)
+		if err != nil {
+			return err
+		}
+		ls = append(ls, epollListener{a})
+		addr = a.Addr().String() // the next one shares the port chosen
+		return nil
+	}
+	if !e.cfg.Socket.ReusePort {
+		err := accept(p.loops[0], p.idlest)
+		return ls, err
+	}
+	for _, l := range p.loops {
+		if err := accept(l, func() *epollio.Loop { return l }); err != nil {
+			for _, l := range ls {
+				l.Close()
+			}
+			return nil, err
+		}
+	}
+	return ls, nil
+}
+
+// newConn makes what a loop needs for a connection it accepted.
+func (e *Engine) newConn() (*loop.Conn, loop.Events) {
+	c := &Conn{engine: e}
+	return &c.lc, (*connEvents)(c)
+}
+
+// dialledEpoll moves a connection of package net to an epoll loop.
+func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
+	p, err := e.startLoops()
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	fd, err := sock.Take(nc)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	c := &Conn{engine: e}
+	l := p.idlest()
+	called := false
+	<-l.Loop.Call(func() {
+		called = true
+		err = l.Attach(fd, &c.lc, (*connEvents)(c), true, e.cfg.Socket.QuickAck)
+	})
+	if !called {
+		unix.Close(fd)
+		err = ErrClosed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// options is s as package sock has it.
+func (s SocketConfig) options() sock.Options { return sock.Options(s) }
+
+// control sets the options of a socket that package net makes.
+func (s SocketConfig) control(network, _ string, raw syscall.RawConn) (err error) {
+	if network == "unix" {
+		return nil
+	}
+	cerr := raw.Control(func(fd uintptr) { err = sock.Apply(int(fd), s.options()) })
+	return errors.Join(err, cerr)
+}
+
+// effective reads the options of a transport's socket.
+func effective(t loop.Transport) (SocketConfig, error) {
+	switch t := t.(type) {
+	case *netio.Conn:
+		var o sock.Options
+		err := sock.Control(t.NetConn(), func(fd int) (err error) {
+			o, err = sock.Effective(fd)
+			return err
+		})
+		return SocketConfig(o), err
+	case interface{ Options() (sock.Options, error) }:
+		o, err := t.Options()
+		return SocketConfig(o), err
+	}
+	return SocketConfig{}, errors.ErrUnsupported
+}
+
+// tameGnet hands gnet's logging, which writes to standard output, to ours. There is one for the process:
+// the first engine's.
+var tameGnet = func() func(*slog.Logger) {
+	var once sync.Once
+	return func(log *slog.Logger) {
+		once.Do(func() { logging.SetDefaultLoggerAndFlusher(gnetLogger{log}, nil) })
+	}
+}()

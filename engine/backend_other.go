@@ -1,0 +1,36 @@
+//go:build !linux
+
+package engine
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"github.com/sscd-io/sscd/engine/internal/loop"
+)
+
+const haveEpoll = false
+
+// epollLoops are none where there is no epoll.
+type epollLoops struct{}
+
+func (*epollLoops) stop() error       { return nil }
+func (*epollLoops) all() []*loop.Loop { return nil }
+
+func (e *Engine) listenEpoll(string) ([]listener, error) { return nil, errors.ErrUnsupported }
+
+func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
+	nc.Close()
+	return nil, errors.ErrUnsupported
+}
+
+// control leaves the socket as package net makes it, without Nagle's algorithm.
+func (s SocketConfig) control(_, _ string, _ syscall.RawConn) error {
+	if s != (SocketConfig{}) {
+		return errors.ErrUnsupported
+	}
+	return nil
+}
+
+func effective(loop.Transport) (SocketConfig, error) { return SocketConfig{}, errors.ErrUnsupported }

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+	"github.com/sscd-io/sscd/pool"
+)
+
+// Channel names one channel of a connection. It is a value: copy and compare it as you like, and use it
+// as a key. One that is kept after the channel has ended names nothing; its methods do nothing then, and
+// return ErrClosed if they return an error.
+//
+// All methods may be called from any goroutine and never block.
+type Channel struct {
+	conn   *Conn
+	handle core.Handle
+}
+
+// Conn returns the channel's connection.
+func (ch Channel) Conn() *Conn { return ch.conn }
+
+// Send queues a copy of p to be sent. It takes all of p or nothing: ErrWouldBlock if the queue has no
+// room (OnWritable follows), ErrClosed if the channel takes no more, ErrTooLarge. Nil does not mean
+// that the peer has it: if the channel ends otherwise than by Close, OnClose says so.
+func (ch Channel) Send(p []byte) error {
+	if err := ch.reserve(len(p)); err != nil || len(p) == 0 {
+		return err
+	}
+	if ch.conn.lc.Loop().Send(&ch.conn.lc, ch.handle, p) {
+		return nil
+	}
+	return ErrClosed
+}
+
+// SendBuf is Send of b.B without a copy. If it returns nil, b is passed on; else it stays the caller's.
+// b need not come from the engine's own pool.
+func (ch Channel) SendBuf(b *pool.Buf) error {
+	if err := ch.reserve(len(b.B)); err != nil {
+		return err
+	}
+	if len(b.B) == 0 {
+		b.Release()
+		return nil
+	}
+	return ch.post(loop.Op{Kind: loop.Send, Buf: b})
+}
+
+// reserve books n bytes of the channel's queue.
+func (ch Channel) reserve(n int) error {
+	if ch.conn == nil {
+		return ErrClosed
+	}
+	if n > MaxMessage {
+		return ErrTooLarge
+	}
+	if n == 0 {
+		return nil
+	}
+	switch ch.arena().Reserve(ch.handle, n, ch.conn.engine.sendQueue) {
+	case core.SendOK:
+		return nil
+	case core.SendFull:
+		return ErrWouldBlock
+	}
+	return ErrClosed
+}
+
+// Consume gives the peer window back for n bytes that OnData got, on a channel of manual credit. More
+// than OnData got counts as all of it.
+func (ch Channel) Consume(n int) {
+	if ch.conn != nil && ch.arena().Consume(ch.handle, n) {
+		ch.post(loop.Op{Kind: loop.Collect})
+	}
+}
+
+// Close ends the channel when all that was sent has left. There is no more OnData; OnClose follows when
+// the peer has acknowledged it.
+func (ch Channel) Close() error {
+	if ch.conn == nil || !ch.arena().Shut(ch.handle) {
+		return ErrClosed
+	}
+	return ch.post(loop.Op{Kind: loop.Close})
+}
+
+// Reset ends the channel at once and drops what waits to be sent. The peer learns the code. There is no
+// more OnData; OnClose follows, also with that code. A channel that is closing can still be reset.
+func (ch Channel) Reset(code Code) error {
+	if ch.conn == nil || !ch.arena().Live(ch.handle) {
+		return ErrClosed
+	}
+	ch.arena().Shut(ch.handle)
+	return ch.post(loop.Op{Kind: loop.Reset, Code: code})
+}
+
+// SetContext attaches a value to the channel; nil for none. It is gone when OnClose has returned.
+func (ch Channel) SetContext(v any) {
+	if ch.conn != nil && ch.arena().Live(ch.handle) {
+		ch.conn.lc.Loop().Contexts.Set(ch.handle, v)
+	}
+}
+
+// Context returns what SetContext attached, or nil.
+func (ch Channel) Context() any {
+	if ch.conn == nil {
+		return nil
+	}
+	return ch.conn.lc.Loop().Contexts.Get(ch.handle)
+}
+
+func (ch Channel) arena() *core.Arena { return ch.conn.lc.Loop().Arena }
+
+// post has the loop do op for this channel.
+func (ch Channel) post(op loop.Op) error {
+	op.Conn, op.Channel = &ch.conn.lc, ch.handle
+	if ch.conn.lc.Loop().Post(op) {
+		return nil
+	}
+	if op.Buf != nil {
+		op.Buf.Release()
+	}
+	return ErrClosed
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+)
+
+// Conn is a connection to a peer.
+type Conn struct {
+	engine  *Engine
+	lc      loop.Conn
+	context atomic.Pointer[any]
+	pinger  *pinger // inside the loop; nil until Ping is called
+}
+
+// Open opens a channel and returns at once; the channel may be sent on at once too. OnWritable tells that
+// the peer accepted it, OnClose that it did not, and why. The error is ErrClosed, or about o.
+func (c *Conn) Open(o OpenOptions) (Channel, error) {
+	if len(o.Target) > codec.MaxTarget || !utf8.ValidString(o.Target) {
+		return Channel{}, fmt.Errorf("engine: target is longer than %d bytes or not UTF-8", codec.MaxTarget)
+	}
+	params := core.OpenParams{
+		Priority: core.DefaultPriority, Target: []byte(o.Target), Metadata: o.Metadata,
+	}.Append(nil)
+	if len(params) > codec.MaxParams {
+		return Channel{}, fmt.Errorf("engine: target and metadata take more than %d bytes", codec.MaxParams)
+	}
+	l := c.lc.Loop()
+	ch := Channel{c, l.Arena.Open()}
+	if o.Context != nil {
+		l.Contexts.Set(ch.handle, o.Context)
+	}
+	op := loop.Op{Kind: loop.Open, ByHand: o.ManualCredit}
+	if len(params) > 0 {
+		op.Buf = c.engine.pool.Copy(params)
+	}
+	if err := ch.post(op); err != nil {
+		l.Contexts.Set(ch.handle, nil)
+		l.Arena.Cancel(ch.handle)
+		return Channel{}, err
+	}
+	return ch, nil
+}
+
+// Close ends the connection at once; the peer is told. Channels end with a *ConnError that is
+// net.ErrClosed. It returns before that is done; OnDisconnect follows.
+func (c *Conn) Close() error {
+	return c.call(func() {
+		c.lc.Quit(core.End{Code: codec.Cancelled, Reason: "closed", Err: net.ErrClosed})
+	})
+}
+
+// GoAway tells the peer that this connection takes no new channels. It ends with the last channel, or at
+// the drain deadline.
+func (c *Conn) GoAway() error { return c.call(c.lc.GoAway) }
+
+// call has f called inside the loop.
+func (c *Conn) call(f func()) error {
+	if c.lc.Loop().Post(loop.Op{Kind: loop.Call, Conn: &c.lc, Func: f}) {
+		return nil
+	}
+	return ErrClosed
+}
+
+// SetContext attaches a value to the connection.
+func (c *Conn) SetContext(v any) { c.context.Store(&v) }
+
+// Context returns what SetContext attached, or nil.
+func (c *Conn) Context() any {
+	if v := c.context.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
+
+// LocalAddr returns the local address of the transport.
+func (c *Conn) LocalAddr() net.Addr { return c.lc.Transport().LocalAddr() }
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.lc.Transport().RemoteAddr() }
+
+// Socket returns what the kernel made of the socket's options; it doubles the sizes of buffers. The
+// error says if the transport is no TCP socket.
+func (c *Conn) Socket() (SocketConfig, error) { return effective(c.lc.Transport()) }
+
+// connEvents is what the loop calls: a connection's application, seen from inside.
+type connEvents Conn
+
+func (e *connEvents) conn() *Conn { return (*Conn)(e) }
+
+func (e *connEvents) Up() {
+	if h, ok := e.engine.handler.(ConnHandler); ok {
+		h.OnConnect(e.conn())
+	}
+}
+
+func (e *connEvents) Opened(ch core.Handle, p core.OpenParams) (Code, bool) {
+	a := e.engine.handler.OnOpen(Channel{e.conn(), ch}, OpenRequest{p.Target, p.Metadata, p.Priority})
+	return a.Code, a.ManualCredit
+}
+
+func (e *connEvents) Accepted(ch core.Handle) { e.engine.handler.OnWritable(Channel{e.conn(), ch}) }
+
+func (e *connEvents) Data(ch core.Handle, p []byte) {
+	e.engine.handler.OnData(Channel{e.conn(), ch}, p)
+}
+
+func (e *connEvents) Writable(ch core.Handle) { e.engine.handler.OnWritable(Channel{e.conn(), ch}) }
+
+func (e *connEvents) Closed(ch core.Handle, end *core.End) {
+	e.engine.handler.OnClose(Channel{e.conn(), ch}, errorOf(end))
+}
+
+func (e *connEvents) Ponged(seq uint32, took time.Duration) {
+	if e.pinger != nil {
+		e.pinger.ponged(&e.lc, seq, took)
+	}
+}
+
+func (e *connEvents) GoneAway() {}
+
+func (e *connEvents) Down(end *core.End) {
+	if e.pinger != nil {
+		e.pinger.fail()
+	}
+	if h, ok := e.engine.handler.(ConnHandler); ok {
+		h.OnDisconnect(e.conn(), errorOf(end))
+	}
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
+)
+
+// Code says why a channel or a connection ended (SPEC section 6).
+type Code = codec.Code
+
+// The codes an application uses; package codec has all. From 256 on they are the application's own.
+const (
+	NoError   = codec.NoError
+	Refused   = codec.Refused
+	Internal  = codec.Internal
+	Cancelled = codec.Cancelled
+	Timeout   = codec.Timeout
+)
+
+var (
+	// ErrWouldBlock means that a channel's queue has no room for the message. OnWritable follows once
+	// half of the queue is free.
+	ErrWouldBlock = errors.New("engine: channel's queue is full")
+
+	// ErrTooLarge means that a message is larger than MaxMessage.
+	ErrTooLarge = errors.New("engine: message too large")
+
+	// ErrClosed means that the channel, session or engine is closed. It is a net.ErrClosed.
+	ErrClosed = fmt.Errorf("engine: %w", net.ErrClosed)
+
+	// ErrHalfClose means that the peer's profile has no half close (SPEC section 3).
+	ErrHalfClose = fmt.Errorf("engine: half close: %w", errors.ErrUnsupported)
+)
+
+// ChannelError is the end of a channel by ERROR or by a deadline; the connection lives.
+type ChannelError struct {
+	Code   Code
+	Remote bool   // the peer ended it
+	Reason string // for people; from the peer if Remote: escape it
+}
+
+func (e *ChannelError) Error() string { return describe("channel", e.Code, e.Remote, e.Reason, nil) }
+
+// Timeout makes a channel that a deadline of the protocol ended a net.Error.
+func (e *ChannelError) Timeout() bool { return e.Code == codec.Timeout }
+
+// Temporary is part of net.Error.
+func (e *ChannelError) Temporary() bool { return false }
+
+// ConnError is the end of a connection, and of all its channels.
+type ConnError struct {
+	Code   Code
+	Remote bool   // the peer ended it
+	Reason string // for people; from the peer if Remote: escape it
+	Err    error  // what the transport said, if it was that; io.ErrUnexpectedEOF if it just ended
+}
+
+func (e *ConnError) Error() string { return describe("connection", e.Code, e.Remote, e.Reason, e.Err) }
+
+// Unwrap returns Err.
+func (e *ConnError) Unwrap() error { return e.Err }
+
+// Timeout makes a connection that a deadline of the protocol ended a net.Error.
+func (e *ConnError) Timeout() bool { return e.Code == codec.Timeout }
+
+// Temporary is part of net.Error.
+func (e *ConnError) Temporary() bool { return false }
+
+func describe(what string, code Code, remote bool, reason string, err error) string {
+	s := fmt.Sprintf("engine: %s ended by this side: %v", what, code)
+	switch {
+	case err != nil:
+		s = fmt.Sprintf("engine: %s lost: %v", what, err)
+	case remote:
+		s = fmt.Sprintf("engine: %s ended by the peer: %v", what, code)
+	}
+	if reason != "" {
+		s += fmt.Sprintf(" (%.64q)", reason)
+	}
+	return s
+}
+
+// errorOf is what an end means to the application: nil if it is clean.
+func errorOf(end *core.End) error {
+	switch {
+	case end.Conn && end.Clean:
+		return nil
+	case end.Conn:
+		return &ConnError{Code: end.Code, Remote: end.Remote, Reason: end.Reason, Err: end.Err}
+	case end.Clean:
+		return nil
+	}
+	return &ChannelError{Code: end.Code, Remote: end.Remote, Reason: end.Reason}
+}

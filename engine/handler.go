@@ -1,0 +1,70 @@
+package engine
+
+// Handler is an application on callbacks. They are called on the loop of the connection, one at a time
+// and in order, and must not block.
+//
+// A channel's life is OnOpen if the peer opened it, any number of OnData and OnWritable, and OnClose
+// once and last. A channel that OnOpen rejected gets no more calls.
+type Handler interface {
+	// OnOpen is called when the peer opens a channel. The zero Answer accepts it. ch may be used at
+	// once: what it sends follows the acceptance.
+	OnOpen(ch Channel, r OpenRequest) Answer
+
+	// OnData is called with bytes that came, in order. p is borrowed: it is overwritten when OnData
+	// returns. Messages of up to Config.FrameSize usually come as they were sent, but a channel is a
+	// stream of bytes.
+	OnData(ch Channel, p []byte)
+
+	// OnWritable is called when a channel takes messages again after ErrWouldBlock, and once when the
+	// peer accepted a channel that this side opened.
+	OnWritable(ch Channel)
+
+	// OnClose is called when a channel has ended: err is nil if either side closed it, else a
+	// *ChannelError or a *ConnError. ch.Context is still valid, for the last time.
+	OnClose(ch Channel, err error)
+}
+
+// ConnHandler can be implemented by a Handler that wants to know of connections too.
+type ConnHandler interface {
+	// OnConnect is the first call for a connection, accepted or dialled.
+	OnConnect(c *Conn)
+
+	// OnDisconnect is the last call for a connection, after OnClose for each of its channels: err is
+	// nil if it was to end and had no channels left, else a *ConnError.
+	OnDisconnect(c *Conn, err error)
+}
+
+// OpenRequest is what a peer said when it opened a channel. Its slices are borrowed until OnOpen
+// returns.
+type OpenRequest struct {
+	Target   []byte // what the channel is for, in UTF-8; may be empty
+	Metadata []byte // opaque
+	Priority uint8  // 0 (bulk) to 7 (urgent)
+}
+
+// Answer is what OnOpen says to an OpenRequest.
+type Answer struct {
+	// Code rejects the channel unless it is NoError: Refused, for instance, or a code of the
+	// application's own.
+	Code Code
+
+	// ManualCredit means that the peer gets window back only when the application calls
+	// Channel.Consume, not whenever OnData returns. So a handler that keeps bytes bounds them.
+	ManualCredit bool
+}
+
+// OpenOptions are how to open a channel.
+type OpenOptions struct {
+	Target   string // what the channel is for, at most 1,024 bytes of UTF-8; empty means the default
+	Metadata []byte // opaque, for the peer's handler
+
+	// Context is the channel's context from the start, as if set with SetContext.
+	Context any
+
+	// ManualCredit is as in Answer. Sessions ignore it.
+	ManualCredit bool
+
+	// NoWait lets Session.Open return before the peer has accepted, which saves a round trip. If the
+	// peer refuses, reads and writes say so. Conn.Open never waits.
+	NoWait bool
+}

@@ -1,0 +1,248 @@
+package core
+
+import (
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/pool"
+)
+
+// The methods here are what the application does. For a channel that has ended meanwhile they do
+// nothing, so nobody has to ask before.
+
+// Open opens a channel in the slot that Arena.Open gave. params is OPEN's payload, passed on; nil means
+// none. If no channel can be opened, Closed follows.
+func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, byHandCredit bool) {
+	r := c.arena.attach(h)
+	r.id, r.state, r.flags = uint32(c.nextID), opening, held|sendOpen
+	if byHandCredit {
+		r.flags |= byHand
+	}
+	r.in.window, r.out = startWindow, startWindow
+	c.push(r, params)
+	if code := c.cannotOpen(); code != codec.NoError {
+		c.dropSegments(r)
+		r.state, r.code = closed, code
+		r.gate.shut(h.Gen)
+		c.report(h.Slot, tellClosed)
+		return
+	}
+	c.nextID += 2
+	c.arena.Opened.Add(1)
+	if c.channels == nil {
+		c.channels = make(map[uint32]uint32)
+	}
+	c.channels[r.id] = h.Slot
+	c.control(h.Slot, sendOpen)
+	c.startTimer(now, h.Slot, openingTimer)
+}
+
+// cannotOpen returns why no channel can be opened on this connection, or NoError.
+func (c *Conn) cannotOpen() codec.Code {
+	switch {
+	case c.phase != running:
+		return codec.ClosedError
+	case c.goingAway, c.goneAway, c.nextID > 1<<32-1:
+		return codec.Refused
+	}
+	return codec.NoError
+}
+
+// Accept takes the channel that Opened reported.
+func (c *Conn) Accept(h Handle, byHandCredit bool) {
+	r := c.answer(h)
+	if byHandCredit {
+		r.flags |= byHand
+	}
+	c.arena.Accepted.Add(1)
+	c.control(h.Slot, sendAck)
+}
+
+// Refuse refuses the channel that Opened reported. Nothing more is reported of it.
+func (c *Conn) Refuse(now time.Duration, h Handle, code codec.Code) {
+	r := c.answer(h)
+	c.arena.Refused.Add(1)
+	c.close(h.Slot)
+	r.flags &^= held
+	r.code = code
+	c.control(h.Slot, sendError)
+	c.token(now)
+}
+
+// answer checks that h is the channel that Opened reported.
+func (c *Conn) answer(h Handle) *record {
+	if h != c.pending {
+		panic("core: answer to an open that was not reported")
+	}
+	c.pending = Handle{}
+	return c.arena.records.at(h.Slot)
+}
+
+// Send queues the bytes of buf, which were reserved, on channel h. buf is passed on.
+func (c *Conn) Send(now time.Duration, h Handle, buf *pool.Buf) {
+	if r := c.sending(h); r != nil {
+		c.push(r, buf)
+		c.ready(now, h.Slot, r)
+		return
+	}
+	buf.Release()
+}
+
+// SendCopy is Send of a copy of p, which should be short.
+func (c *Conn) SendCopy(now time.Duration, h Handle, p []byte) {
+	if r := c.sending(h); r != nil {
+		c.push(r, c.arena.stock.Copy(p))
+		c.ready(now, h.Slot, r)
+	}
+}
+
+// sending returns the record of channel h if it can still send.
+func (c *Conn) sending(h Handle) *record {
+	r := c.arena.get(h)
+	if r == nil || r.state != open && r.state != opening || r.flags&appClosed != 0 {
+		return nil
+	}
+	return r
+}
+
+// Collect takes in what the application consumed of channel h, as Arena.Consume counted it.
+func (c *Conn) Collect(now time.Duration, h Handle) {
+	r := c.arena.get(h)
+	if r == nil || r.flags&byHand == 0 {
+		return
+	}
+	if r.in.owed+r.consumed.Load() >= startWindow/2 {
+		r.in.consume(r.consumed.Swap(0))
+	}
+	c.settle(now, h.Slot, r)
+}
+
+// Close ends channel h once what is queued has left. Arena.Shut must have been called; what still
+// comes is dropped, and Closed follows.
+func (c *Conn) Close(now time.Duration, h Handle) {
+	r := c.arena.get(h)
+	if r == nil || r.state != open && r.state != opening || r.flags&appClosed != 0 {
+		return
+	}
+	r.flags |= appClosed
+	r.in.consume(r.in.unconsumed())
+	if r.in.owed > 0 {
+		c.settle(now, h.Slot, r)
+	}
+	if c.backlog(r) == 0 {
+		c.control(h.Slot, sendClose)
+	} else {
+		c.startTimer(now, h.Slot, closeWaitTimer)
+	}
+}
+
+// Reset ends channel h at once, with ERROR. Closed follows, also with that code.
+func (c *Conn) Reset(h Handle, code codec.Code) {
+	r := c.arena.get(h)
+	if r == nil || r.state == idle || r.state == closed {
+		return
+	}
+	if code == codec.NoError {
+		code = codec.Cancelled
+	}
+	c.abort(h.Slot, code)
+}
+
+// abort ends the channel in slot with an ERROR of ours.
+func (c *Conn) abort(slot uint32, code codec.Code) {
+	r := c.arena.records.at(slot)
+	unknown := r.flags&sendOpen != 0 // the peer never hears of it
+	c.close(slot)
+	r.flags &^= sendAck | sendCloseAck // ERROR is the answer
+	r.code = code
+	if !unknown {
+		c.control(slot, sendError)
+	}
+	c.report(slot, tellClosed)
+}
+
+// Release gives back the slot of a channel whose Closed was reported. h names nothing from then on.
+func (c *Conn) Release(h Handle) {
+	if r := c.arena.get(h); r != nil {
+		r.flags &^= held
+		c.releaseUnused(h.Slot)
+	}
+}
+
+// push appends buf, if it holds anything, to what waits on a channel. OPEN's payload is pushed even if
+// there is none.
+func (c *Conn) push(r *record, buf *pool.Buf) {
+	i := c.arena.segs.take()
+	s := c.arena.segs.at(i)
+	s.buf, s.off, s.end, s.next = buf, 0, 0, 0
+	if buf != nil {
+		s.end = uint32(len(buf.B))
+	}
+	if r.last == 0 {
+		r.first = i
+	} else {
+		c.arena.segs.at(r.last).next = i
+	}
+	r.last = i
+}
+
+// pop removes the first segment of a channel and returns its buffer, which is the caller's.
+func (c *Conn) pop(r *record) *pool.Buf {
+	buf := c.arena.segs.at(r.first).buf
+	if r.first = c.arena.segs.give(r.first); r.first == 0 {
+		r.last = 0
+	}
+	return buf
+}
+
+// dropSegments drops what waits on a channel.
+func (c *Conn) dropSegments(r *record) {
+	r.flags &^= sendOpen // its payload goes too
+	for r.first != 0 {
+		if buf := c.pop(r); buf != nil {
+			buf.Release()
+		}
+	}
+}
+
+// backlog is the first segment of data that waits on a channel, 0 if there is none.
+func (c *Conn) backlog(r *record) uint32 {
+	if r.flags&sendOpen != 0 {
+		return c.arena.segs.at(r.first).next
+	}
+	return r.first
+}
+
+// ready puts a channel with data where it belongs: with the scheduler if the window allows, else with
+// those that wait for window. Before OPEN has left, neither.
+func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
+	switch {
+	case r.first == 0 || r.flags&sendOpen != 0:
+	case c.sendable(r) > 0:
+		if r.timer == sillyTimer || r.timer == noWindowTimer {
+			c.stopTimer(slot)
+		}
+		c.queue.Push(c.arena.flows, slot)
+	case r.out > 0 && (r.timer == noTimer || r.timer == noWindowTimer):
+		c.startTimer(now, slot, sillyTimer)
+	case r.out == 0 && (r.timer == noTimer || r.timer == sillyTimer):
+		c.startTimer(now, slot, noWindowTimer)
+	}
+}
+
+// sendable is how many bytes of data a channel may send in one frame now, 0 if there are none or there is
+// no window for them.
+func (c *Conn) sendable(r *record) int {
+	if r.first == 0 {
+		return 0
+	}
+	s := c.arena.segs.at(r.first)
+	n := min(int(s.end-s.off), c.cfg.FrameSize)
+	if window := int(r.out); n > window {
+		if window < minSplit && r.flags&squeeze == 0 {
+			return 0
+		}
+		n = window
+	}
+	return n
+}

@@ -1,0 +1,183 @@
+package core
+
+import (
+	"sync"
+
+	"github.com/sscd-io/sscd/pool"
+	"github.com/sscd-io/sscd/sched"
+)
+
+// Arena holds the channels of all connections of one loop. Slots are numbers from 1 on; a Handle is a
+// slot with the generation it had, so that one kept too long finds another generation and nothing
+// else's channel.
+//
+// Open, Reserve, Shut and Consume may be called from any goroutine: they are what an application needs
+// at once. The rest belongs to the loop.
+type Arena struct {
+	records table[record]
+	flows   *sched.Flows // the scheduler's part of each record
+	segs    segments
+	stock   pool.Stock // for short messages; the loop's own
+
+	Counters
+
+	mu   sync.Mutex // for free and the growth of records: once per channel, never per frame
+	free []uint32   // slots
+}
+
+// Handle names a channel of an arena. The zero Handle names none.
+type Handle struct{ Slot, Gen uint32 }
+
+// NewArena returns an arena that grows by 1<<shift channels at a time, with memory from p.
+func NewArena(shift uint, p *pool.Pool) *Arena {
+	a := &Arena{flows: sched.NewFlows(shift), stock: pool.NewStock(p)}
+	a.records.shift = shift
+	return a
+}
+
+// Open takes a slot for a channel to be opened with Conn.Open, or to be given back with Cancel. Bytes
+// can be reserved on it at once.
+func (a *Arena) Open() Handle {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.free) == 0 {
+		first := a.records.len()
+		a.records.grow()
+		for slot := a.records.len() - 1; slot >= max(first, 1); slot-- {
+			a.free = append(a.free, uint32(slot))
+		}
+	}
+	slot := a.free[len(a.free)-1]
+	a.free = a.free[:len(a.free)-1]
+	r := a.records.at(slot)
+	g := r.gate.generation() + 1
+	r.gate.reset(g)
+	return Handle{slot, g}
+}
+
+// Cancel gives back a slot that Open took and no connection has used.
+func (a *Arena) Cancel(h Handle) { a.put(h.Slot) }
+
+// SendResult says what became of a reservation.
+type SendResult uint8
+
+// What Reserve returns.
+const (
+	SendOK     SendResult = iota // the bytes are booked
+	SendFull                     // no room: Writable will be reported once there is
+	SendClosed                   // the channel takes no more
+)
+
+// Reserve books a message of n bytes for the queue of channel h, which should hold at most limit unless
+// it is empty. After SendOK the message must reach Conn.Send.
+func (a *Arena) Reserve(h Handle, n, limit int) SendResult {
+	return a.records.at(h.Slot).gate.reserve(h.Gen, cost(n), limit)
+}
+
+// cost is what a message of n bytes counts in a queue.
+func cost(n int) int { return max(n, minCost) }
+
+// Shut ends sending on channel h and returns whether it was possible until now. Close or reset of the
+// channel by its connection must follow.
+func (a *Arena) Shut(h Handle) bool { return a.records.at(h.Slot).gate.shut(h.Gen) }
+
+// Used is how many slots channels hold now.
+func (a *Arena) Used() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(0, a.records.len()-1-len(a.free)) // slot 0 is none
+}
+
+// Live returns whether h still names a channel.
+func (a *Arena) Live(h Handle) bool {
+	return h.Slot != 0 && a.records.at(h.Slot).gate.generation() == h.Gen
+}
+
+// Consume counts n bytes as read by the application on a channel of manual credit, and returns whether
+// the connection must be told, with Conn.Collect, because it knew of none or because they are many.
+// A call for a channel that is gone may count on its successor's, which the collection corrects.
+func (a *Arena) Consume(h Handle, n int) bool {
+	r := a.records.at(h.Slot)
+	if r.gate.generation() != h.Gen || n <= 0 {
+		return false
+	}
+	after := r.consumed.Add(uint32(n))
+	before := after - uint32(n)
+	return before == 0 || before < startWindow/2 && after >= startWindow/2
+}
+
+// get returns the record h names, or nil if that channel is gone.
+func (a *Arena) get(h Handle) *record {
+	if h.Slot == 0 {
+		return nil
+	}
+	if r := a.records.at(h.Slot); r.gate.generation() == h.Gen {
+		return r
+	}
+	return nil
+}
+
+// attach makes h a channel of a connection.
+func (a *Arena) attach(h Handle) *record {
+	a.flows.Grow(int(h.Slot) + 1)
+	return a.records.at(h.Slot)
+}
+
+// release clears a slot for its next channel.
+func (a *Arena) release(slot uint32) {
+	a.flows.Forget(slot)
+	a.records.at(slot).channel = channel{}
+	a.put(slot)
+}
+
+// put ends the generation of a slot and makes it free.
+func (a *Arena) put(slot uint32) {
+	r := a.records.at(slot)
+	r.gate.reset(r.gate.generation() + 1)
+	r.gate.shut(r.gate.generation())
+	r.consumed.Store(0)
+	a.mu.Lock()
+	a.free = append(a.free, slot)
+	a.mu.Unlock()
+}
+
+// segment is a run of bytes waiting to be sent on a channel.
+type segment struct {
+	buf      *pool.Buf
+	off, end uint32 // of buf.B
+	next     uint32
+}
+
+// segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows
+// by copying, so no pointer into it is kept over a take.
+type segments struct {
+	all  []segment
+	free uint32
+}
+
+// at returns segment i.
+func (s *segments) at(i uint32) *segment { return &s.all[i] }
+
+// take returns a free segment.
+func (s *segments) take() uint32 {
+	if s.free == 0 {
+		first := max(len(s.all), 1)
+		s.all = append(s.all, make([]segment, max(len(s.all), 16))...)
+		for i := len(s.all) - 1; i >= first; i-- {
+			s.all[i].next = s.free
+			s.free = uint32(i)
+		}
+	}
+	i := s.free
+	s.free = s.all[i].next
+	return i
+}
+
+// give puts a segment back and returns the one behind it. Its buffer is the caller's.
+func (s *segments) give(i uint32) (next uint32) {
+	g := &s.all[i]
+	next = g.next
+	*g = segment{next: s.free}
+	s.free = i
+	return next
+}

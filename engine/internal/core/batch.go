@@ -1,0 +1,136 @@
+package core
+
+import (
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/pool"
+)
+
+const (
+	// batchBytes is how much one batch holds at most, unless a single frame is larger: four full
+	// frames. It bounds what an urgent frame waits for.
+	batchBytes = 4 * (codec.HeaderSize + 16384)
+
+	// batchSlices is how many pieces a batch has at most: what writev takes (IOV_MAX).
+	batchSlices = 1024
+
+	// copyLimit is the largest payload that is copied beside its header; larger ones are referenced.
+	copyLimit = 512
+
+	// headBytes is the memory for headers and copied payloads.
+	headBytes = 64 << 10
+)
+
+// Batch is frames to be written in one go. It holds a reference to every buffer in it until Release.
+// Who has it may read Slices; they are valid until then.
+type Batch struct {
+	Slices [][]byte
+
+	bufs   []*pool.Buf // of each slice; nil if it lies in head
+	head   *pool.Buf   // headers and copied payloads
+	used   int         // of head
+	bytes  int
+	frames int
+}
+
+// Len is how many bytes there are to write.
+func (b *Batch) Len() int { return b.bytes }
+
+// fits returns whether a frame of n bytes may still come in.
+func (b *Batch) fits(n int) bool {
+	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copyLimit+codec.HeaderSize <= headBytes &&
+		len(b.Slices)+2 <= batchSlices
+}
+
+// frame appends a frame whose payload is copied. It must fit, and be of at most headBytes.
+func (b *Batch) frame(p *pool.Pool, h codec.Header, payload []byte) {
+	h.Length = uint32(len(payload))
+	dst := b.reserve(p, codec.HeaderSize+len(payload))
+	copy(dst[codec.HeaderSize:], payload)
+	h.Put(dst, dst[codec.HeaderSize:])
+	b.frames++
+}
+
+// frameOf appends a frame whose payload is part of buf, which the batch retains.
+func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, buf *pool.Buf) {
+	h.Length = uint32(len(payload))
+	h.Put(b.reserve(p, codec.HeaderSize), payload)
+	buf.Retain()
+	b.Slices = append(b.Slices, payload)
+	b.bufs = append(b.bufs, buf)
+	b.bytes += len(payload)
+	b.frames++
+}
+
+// reserve returns n bytes of head, which are part of the last slice or a new one.
+func (b *Batch) reserve(p *pool.Pool, n int) []byte {
+	if b.head == nil {
+		b.head = p.Get(headBytes)
+	}
+	from := b.used
+	b.used += n
+	b.bytes += n
+	if last := len(b.Slices) - 1; last >= 0 && b.bufs[last] == nil {
+		s := b.Slices[last]
+		b.Slices[last] = s[:len(s)+n]
+	} else {
+		b.Slices = append(b.Slices, b.head.B[from:b.used])
+		b.bufs = append(b.bufs, nil)
+	}
+	return b.head.B[from:b.used]
+}
+
+// Rest returns a batch with what is left after the first sent bytes, in memory that fits it, and
+// empties b. It is for who has to keep it for long.
+func (b *Batch) Rest(p *pool.Pool, sent int) *Batch {
+	rest := &Batch{bytes: b.bytes - sent}
+	copied := 0
+	for i, s := range b.Slices {
+		if b.bufs[i] == nil {
+			copied += len(s)
+		}
+	}
+	rest.head = p.Get(copied)
+	for i, s := range b.Slices {
+		if sent >= len(s) {
+			sent -= len(s)
+			continue
+		}
+		s, sent = s[sent:], 0
+		if b.bufs[i] == nil {
+			from := rest.used
+			rest.used += copy(rest.head.B[from:], s)
+			s = rest.head.B[from:rest.used]
+		} else {
+			b.bufs[i].Retain()
+		}
+		rest.Slices = append(rest.Slices, s)
+		rest.bufs = append(rest.bufs, b.bufs[i])
+	}
+	b.Release()
+	return rest
+}
+
+// Whole returns whether b can be used for Next again: unlike one from Rest.
+func (b *Batch) Whole() bool { return b.head == nil || len(b.head.B) == headBytes }
+
+// Release gives all buffers back but the one for headers, and empties b for its next use.
+func (b *Batch) Release() {
+	for i, buf := range b.bufs {
+		if buf != nil {
+			buf.Release()
+			b.bufs[i] = nil
+		}
+	}
+	clear(b.Slices)
+	b.Slices, b.bufs = b.Slices[:0], b.bufs[:0]
+	b.used, b.bytes, b.frames = 0, 0, 0
+}
+
+// Free gives everything back.
+func (b *Batch) Free() {
+	b.Release()
+	if b.head != nil {
+		b.head.Release()
+		b.head = nil
+	}
+}

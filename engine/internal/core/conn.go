@@ -1,0 +1,286 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/pool"
+	"github.com/sscd-io/sscd/sched"
+)
+
+// Conn is one side of one connection. One goroutine at a time may use it.
+type Conn struct {
+	cfg    *Config
+	arena  *Arena
+	client bool // this side dialled
+
+	// Input.
+	splitter codec.Splitter
+	carry    *pool.Buf // what the splitter carries over
+	late     int64     // late credit
+	bucket   bucket
+
+	// Channels.
+	channels map[uint32]uint32 // id to slot of those that are not closed
+	lastID   uint32            // the one of them found last, and its slot: frames of a channel often
+	lastSlot uint32            // come in a row
+	accepted int               // slots held by channels the peer opened
+	nextID   uint64            // of the channel we open next; beyond 2^32-1 none is left
+	sentID   uint32            // the highest id an OPEN was sent for
+	peerID   uint32            // the highest id the peer opened
+	pending  Handle            // Opened was reported for it, and not answered yet
+	timers   [numTimers]timerList
+	grants   []Handle // channels owed too little to grant at once
+	grantAt  time.Duration
+
+	// Output.
+	queue   sched.Queue
+	refused []refusal // OPENs that found no slot
+	pongs   pongs
+	pings   pings
+	unsent  int // bytes of the batch that the transport has not taken yet
+
+	// Life.
+	phase     phase
+	gotFrame  bool
+	goneAway  bool   // GOAWAY came
+	goingAway bool   // GOAWAY is sent, or to be sent
+	sendAway  bool   // it is to be sent
+	servedID  uint32 // the peer's channels up to this one are served, once goingAway
+	events    events
+	news      news          // to report, of the connection itself
+	end       *End          // from phase failing on
+	started   time.Duration // of the connection
+	received  time.Duration // the last byte came
+	progress  time.Duration // the transport last took bytes, or was given the first
+	begun     time.Duration // the frame that is not whole yet began; 0 if there is none
+	until     time.Duration // the end of the phase, or of the drain while running
+	grace     time.Duration // nothing is ended before
+}
+
+// phase is the life of a connection.
+type phase uint8
+
+const (
+	running   phase = iota
+	halfEnd         // the transport's end of stream came: what the windows hold is still sent
+	failing         // ERROR on channel 0 is to be sent
+	lingering       // it is out; what arrives is dropped until the peer closes, or for a while
+	over            // the transport can be closed
+)
+
+// news is what a connection has to report of itself.
+type news uint8
+
+const (
+	newsPong news = 1 << iota
+	newsAway
+	newsDown
+)
+
+// refusal is an OPEN for which there was no slot.
+type refusal struct {
+	id   uint32
+	code codec.Code
+}
+
+// Init makes c a new connection. cfg must be prepared.
+func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
+	*c = Conn{cfg: cfg, arena: arena, client: client, started: now, received: now, progress: now, nextID: 2}
+	if client {
+		c.nextID = 1
+	}
+	c.bucket = bucket{bucketSize, now}
+	c.splitter.Limits.Hello = !client
+}
+
+// Over returns whether the connection has ended and its transport can be closed.
+func (c *Conn) Over() bool { return c.phase == over }
+
+// WantsInput returns whether bytes from the transport are still of interest.
+func (c *Conn) WantsInput() bool { return c.phase != halfEnd && c.phase != over }
+
+// Channels is how many channels are open, opening or closing.
+func (c *Conn) Channels() int { return len(c.channels) }
+
+// HasEvents returns whether Step has something to report that needs no more bytes.
+func (c *Conn) HasEvents() bool { return c.events.first != 0 || c.news != 0 }
+
+// HasOutput returns whether Next may have something to send, or to end.
+func (c *Conn) HasOutput() bool {
+	return !c.queue.Empty() || c.phase == failing || c.pongs.n > 0 || c.pings.unsent > 0 ||
+		len(c.refused) > 0 || c.sendAway || c.phase == halfEnd || c.draining()
+}
+
+// draining returns whether the connection ends as soon as it has no channels.
+func (c *Conn) draining() bool { return c.goingAway || c.goneAway }
+
+// Sent tells that the transport took n more bytes of the batch.
+func (c *Conn) Sent(now time.Duration, n int) {
+	c.unsent -= n
+	c.progress = now
+}
+
+// PeerClosed tells that the transport has ended: with the peer's end of stream if err is nil.
+func (c *Conn) PeerClosed(now time.Duration, err error) {
+	switch {
+	case c.phase >= failing:
+		c.phase = over
+	case err != nil:
+		c.die(&End{Code: codec.Internal, Err: err})
+	case len(c.channels) == 0:
+		c.die(c.endOfStream())
+	default:
+		c.phase = halfEnd
+		c.splitter.Reset((*carrier)(c))
+		c.until = now + c.cfg.Timeouts.eof
+	}
+}
+
+// Abort ends the connection without a word, for a reason of this side's.
+func (c *Conn) Abort(end *End) { c.die(end) }
+
+// Quit ends the connection at the application's wish: with ERROR on channel 0 that says end, or with
+// GOAWAY if there are no channels. Either gets a second to leave.
+func (c *Conn) Quit(now time.Duration, end *End) {
+	if len(c.channels) > 0 {
+		c.failWith(now, end)
+		return
+	}
+	c.GoAway(now)
+	if c.phase == running {
+		c.until = now + c.cfg.Timeouts.linger
+	}
+}
+
+// fail ends the connection for a fault of the peer.
+func (c *Conn) fail(now time.Duration, code codec.Code, reason string) {
+	c.failWith(now, &End{Code: code, Reason: reason})
+}
+
+// failWith ends the connection with ERROR on channel 0.
+func (c *Conn) failWith(now time.Duration, end *End) {
+	if c.phase >= failing {
+		return
+	}
+	c.phase = failing
+	c.until = now + c.cfg.Timeouts.linger
+	c.finish(end)
+}
+
+// die ends the connection without a word.
+func (c *Conn) die(end *End) {
+	before := c.phase
+	c.phase = over
+	if before < failing {
+		c.finish(end)
+	}
+}
+
+// finish ends what a connection has, all but its transport.
+func (c *Conn) finish(end *End) {
+	end.Conn = true
+	c.end = end
+	c.news |= newsDown
+	c.splitter.Reset((*carrier)(c))
+	c.splitter.Feed(nil)
+	for _, slot := range c.slots(func(uint32) bool { return true }) {
+		c.close(slot)
+		c.report(slot, tellClosed)
+	}
+	for {
+		slot, kind, _ := c.queue.Next(c.arena.flows)
+		if kind != sched.Control {
+			break
+		}
+		c.arena.records.at(slot).flags &^= sendAny
+		c.releaseUnused(slot)
+	}
+	c.pongs.drop(c.arena)
+	c.refused, c.grants, c.grantAt, c.begun = nil, nil, 0, 0
+}
+
+// slots lists the channels whose id matches, in order of their ids: the order of a map must not be seen
+// from outside.
+func (c *Conn) slots(match func(id uint32) bool) []uint32 {
+	var out []uint32
+	for id, slot := range c.channels {
+		if match(id) {
+			out = append(out, slot)
+		}
+	}
+	slices.SortFunc(out, func(a, b uint32) int {
+		return cmp.Compare(c.arena.records.at(a).id, c.arena.records.at(b).id)
+	})
+	return out
+}
+
+// ours returns whether channels of this id are opened by this side.
+func (c *Conn) ours(id uint32) bool { return (id&1 == 1) == c.client }
+
+// close moves the channel in slot to state closed: it has nothing to send or to receive any more.
+func (c *Conn) close(slot uint32) {
+	r := c.arena.records.at(slot)
+	c.dropSegments(r)
+	r.state = closed
+	r.flags &^= sendGrant | sendClose | tellWritable
+	r.gate.shut(r.gate.generation())
+	c.stopTimer(slot)
+	c.queue.Remove(c.arena.flows, slot)
+	delete(c.channels, r.id)
+	c.lastID, c.lastSlot = 0, 0
+	c.late += int64(r.in.window) + lateSlack
+}
+
+// report puts the channel in slot on the list of those with an event.
+func (c *Conn) report(slot uint32, what flags) {
+	c.arena.records.at(slot).flags |= what
+	c.events.push(c.arena, slot)
+}
+
+// control puts the channel in slot on the list of those with control frames to send.
+func (c *Conn) control(slot uint32, what flags) {
+	c.arena.records.at(slot).flags |= what
+	c.queue.PushControl(c.arena.flows, slot)
+}
+
+// releaseUnused frees the slot of a closed channel once nothing refers to it any more.
+func (c *Conn) releaseUnused(slot uint32) {
+	r := c.arena.records.at(slot)
+	if r.state != closed || r.flags&held != 0 || r.nextEvent != 0 || c.queue.HasControl(c.arena.flows, slot) {
+		return
+	}
+	if !c.ours(r.id) {
+		c.accepted--
+	}
+	c.arena.release(slot)
+}
+
+// token charges one anomaly (SPEC section 6).
+func (c *Conn) token(now time.Duration) {
+	if !c.bucket.take(now) {
+		c.fail(now, codec.Calm, "too many anomalies")
+	}
+}
+
+// carrier is the memory of a connection's splitter, from the pool.
+type carrier Conn
+
+// Grow implements codec.Buffers.
+func (c *carrier) Grow(b []byte, n int) []byte {
+	next := c.cfg.Pool.Get(n)
+	copy(next.B, b)
+	if c.carry != nil {
+		c.carry.Release()
+	}
+	c.carry = next
+	return next.B[:len(b)]
+}
+
+// Free implements codec.Buffers.
+func (c *carrier) Free([]byte) {
+	c.carry.Release()
+	c.carry = nil
+}

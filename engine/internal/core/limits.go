@@ -1,0 +1,89 @@
+package core
+
+import "time"
+
+// Limits of the protocol and of this implementation. Durations are the defaults of Timeouts.
+const (
+	// startWindow is the receive window of a channel at its start (SPEC section 2), and all that a
+	// base peer ever gets: the reference peer sends its whole window as one frame.
+	startWindow = 65536
+
+	// maxWindow is the largest window there may be. Beyond it: FLOW_CONTROL.
+	maxWindow = 1<<31 - 1
+
+	// minSplit is the least that is sent of a frame that the window does not hold whole, so that a
+	// peer granting byte by byte doesn't get a frame per byte (silly window syndrome).
+	minSplit = 1024
+
+	// minCost is what a waiting message counts at least, in bytes: what keeping it takes. Otherwise a
+	// queue of one-byte messages would hold a hundred times its limit.
+	minCost = 192
+
+	// maxPongs is how many PONGs may wait to be sent. Older ones are dropped for newer ones.
+	maxPongs = 4
+
+	// maxPings is how many of our PINGs may be unanswered. No more are sent then.
+	maxPings = 4
+
+	// lateSlack is what each closed channel adds to the late credit besides its unused window, and
+	// lateFrame what a late frame without data takes from it (SPEC section 2).
+	lateSlack = 256
+	lateFrame = 64
+
+	// bucketSize and bucketRate (per second) are the tokens for what is legal but no progress (SPEC
+	// section 6). Beyond them: CALM.
+	bucketSize = 10_000
+	bucketRate = 330
+
+	// smallGrant is the increment below which FLOW_CONTROL costs a token if nothing was sent.
+	smallGrant = 1024
+
+	// maxReason is how much of a peer's reason is kept, in bytes.
+	maxReason = 256
+
+	// sleepTolerance is how late Tick may come before we take it that this process slept, and
+	// sleepGrace what peers then get to show that they live before anything is ended.
+	sleepTolerance = 5 * time.Second
+	sleepGrace     = 10 * time.Second
+)
+
+// Timeouts are the deadlines of SPEC section 5. Zero fields mean the default.
+type Timeouts struct {
+	Keepalive  time.Duration // nothing received: PING, PING again, then TIMEOUT; 30 s
+	FirstFrame time.Duration // server: no whole frame since the start; 40 s
+	Frame      time.Duration // a frame begun, plus 1 s per KiB of it; 30 s
+	Stall      time.Duration // the transport takes nothing although there are bytes; 30 s
+	Opening    time.Duration // OPEN without an answer; 10 s
+	Closing    time.Duration // CLOSE without an ACK; 5 s
+	CloseWait  time.Duration // CLOSE waiting behind data; 30 s
+	NoWindow   time.Duration // data queued and no window; 5 min
+	Drain      time.Duration // GOAWAY until the connection ends; 30 s
+
+	// These are not configurable.
+	eof    time.Duration // data to send after the transport's end of stream; 5 s
+	linger time.Duration // an ERROR on channel 0 until the transport closes; 1 s
+	silly  time.Duration // a window smaller than minSplit; 200 ms
+	grant  time.Duration // consumed bytes, too few to be granted at once; under 1 s
+}
+
+// defaults fills the zero fields.
+func (t *Timeouts) defaults() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&t.Keepalive, 30*time.Second)
+	set(&t.FirstFrame, 40*time.Second)
+	set(&t.Frame, 30*time.Second)
+	set(&t.Stall, 30*time.Second)
+	set(&t.Opening, 10*time.Second)
+	set(&t.Closing, 5*time.Second)
+	set(&t.CloseWait, 30*time.Second)
+	set(&t.NoWindow, 5*time.Minute)
+	set(&t.Drain, 30*time.Second)
+	t.eof = 5 * time.Second
+	t.linger = time.Second
+	t.silly = 200 * time.Millisecond
+	t.grant = 500 * time.Millisecond
+}

@@ -1,0 +1,196 @@
+package core
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/sched"
+)
+
+// controlBytes is the most that the control frames of one channel take: OPEN, two ACKs, a grant and
+// CLOSE.
+const controlBytes = 5*codec.HeaderSize + codec.MaxParams + 4
+
+// Next builds the frames to write next. b must be empty; it stays so if there is nothing to send. The
+// transport tells with Sent what it took, and Next must not be called before it took all.
+func (c *Conn) Next(now time.Duration, b *Batch) {
+	c.check()
+	switch c.phase {
+	case failing:
+		c.phase = lingering
+		c.appendError(b, 0, c.end.Code, c.end.Reason)
+	case running, halfEnd:
+		c.appendOwn(now, b)
+		c.appendChannels(now, b)
+		if b.Len() == 0 {
+			c.finishIdle()
+		}
+	}
+	if b.Len() > 0 {
+		c.unsent = b.Len()
+		c.progress = now
+		c.arena.FramesOut += uint64(b.frames)
+	}
+}
+
+// appendOwn appends the connection's own control frames.
+func (c *Conn) appendOwn(now time.Duration, b *Batch) {
+	c.pongs.append(c, b)
+	c.pings.append(now, c, b)
+	for i, r := range c.refused {
+		if !b.fits(codec.HeaderSize + 4) {
+			c.refused = append(c.refused[:0], c.refused[i:]...)
+			return
+		}
+		c.appendError(b, r.id, r.code, "")
+	}
+	c.refused = nil
+	if c.sendAway {
+		c.sendAway = false
+		p := binary.BigEndian.AppendUint32(make([]byte, 4, 8), c.servedID)
+		b.frame(c.cfg.Pool, codec.Header{Type: codec.Error}, p)
+	}
+}
+
+// appendChannels appends frames of channels in the scheduler's order, as many as fit.
+func (c *Conn) appendChannels(now time.Duration, b *Batch) {
+	for b.fits(controlBytes) {
+		slot, kind, budget := c.queue.Next(c.arena.flows)
+		switch kind {
+		case sched.Nothing:
+			return
+		case sched.Control:
+			c.appendControl(now, b, slot)
+		case sched.Data:
+			if !c.appendData(now, b, slot, budget) {
+				return
+			}
+		}
+	}
+}
+
+// appendControl appends the control frames of a channel, in the order in which they must arrive.
+func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
+	r := c.arena.records.at(slot)
+	send := r.flags & sendAny
+	r.flags &^= sendAny
+	h := codec.Header{Channel: r.id}
+	if send&sendOpen != 0 {
+		h.Type = codec.Open
+		var params []byte
+		buf := c.pop(r)
+		if buf != nil {
+			params = buf.B
+		}
+		b.frame(c.cfg.Pool, h, params)
+		if buf != nil {
+			buf.Release()
+		}
+		c.sentID = r.id
+		c.ready(now, slot, r)
+	}
+	if send&sendAck != 0 {
+		h.Type = codec.Ack
+		b.frame(c.cfg.Pool, h, nil)
+	}
+	if send&sendGrant != 0 && r.in.owed > 0 && c.phase == running {
+		h.Type = codec.FlowControl
+		var p [4]byte
+		binary.BigEndian.PutUint32(p[:], r.in.grant())
+		b.frame(c.cfg.Pool, h, p[:])
+	}
+	if send&sendCloseAck != 0 {
+		h.Type = codec.Ack
+		b.frame(c.cfg.Pool, h, nil)
+	}
+	if send&sendError != 0 {
+		c.appendError(b, r.id, r.code, "")
+	}
+	if send&sendClose != 0 {
+		h.Type = codec.Close
+		b.frame(c.cfg.Pool, h, nil)
+		c.sentClose(now, slot)
+	}
+	c.releaseUnused(slot)
+}
+
+// sentClose moves a channel on whose CLOSE has left.
+func (c *Conn) sentClose(now time.Duration, slot uint32) {
+	r := c.arena.records.at(slot)
+	if c.phase == halfEnd { // no ACK can come
+		c.close(slot)
+		c.report(slot, tellClosed)
+		return
+	}
+	if r.state == opening {
+		r.state = abandoned
+	} else {
+		r.state = closing
+	}
+	c.startTimer(now, slot, closingTimer)
+}
+
+// appendData appends DATA frames of a channel, of budget bytes in all or until its last frame is beyond
+// that, and returns false if they do not fit.
+func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) (fit bool) {
+	r := c.arena.records.at(slot)
+	h := codec.Header{Channel: r.id, Type: codec.Data}
+	freed, bytes := 0, 0 // of the queue, of the wire
+	n := c.sendable(r)
+	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
+		if fit = b.fits(codec.HeaderSize + n); !fit {
+			break
+		}
+		s := c.arena.segs.at(r.first)
+		payload := s.buf.B[s.off : int(s.off)+n]
+		if n <= copyLimit {
+			b.frame(c.cfg.Pool, h, payload)
+		} else {
+			b.frameOf(c.cfg.Pool, h, payload, s.buf)
+		}
+		freed += n
+		bytes += codec.HeaderSize + n
+		r.out.take(n)
+		r.flags &^= squeeze
+		if s.off += uint32(n); s.off == s.end {
+			freed += cost(int(s.end)) - int(s.end)
+			c.arena.stock.Release(c.pop(r))
+		}
+	}
+	c.queue.Sent(c.arena.flows, slot, bytes, n > 0)
+	if bytes == 0 {
+		return fit
+	}
+	r.flags |= sentSinceGrant
+	if r.gate.free(freed, c.cfg.SendQueue/2) {
+		c.report(slot, tellWritable)
+	}
+	switch {
+	case r.first == 0 && r.flags&appClosed != 0:
+		c.stopTimer(slot)
+		c.control(slot, sendClose)
+	case n == 0:
+		c.ready(now, slot, r) // it waits for window, if for anything
+	}
+	return fit
+}
+
+// appendError appends an ERROR frame.
+func (c *Conn) appendError(b *Batch, channel uint32, code codec.Code, reason string) {
+	p := binary.BigEndian.AppendUint32(make([]byte, 0, 64), uint32(code))
+	p = append(p, reason[:min(len(reason), maxReason)]...)
+	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.Error}, p)
+	c.arena.ErrorsSent.add(code)
+}
+
+// finishIdle ends a connection that was to end and has nothing left to do or to send.
+func (c *Conn) finishIdle() {
+	switch {
+	case c.unsent > 0 || c.HasEvents():
+	case c.phase == halfEnd:
+		c.die(c.endOfStream())
+	case c.draining() && len(c.channels) == 0:
+		c.die(&End{Clean: true})
+	}
+}

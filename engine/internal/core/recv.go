@@ -1,0 +1,354 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+)
+
+// Feed gives bytes that arrived. They are borrowed until Step has returned NoEvent, and Feed must not
+// be called again before.
+func (c *Conn) Feed(now time.Duration, p []byte) {
+	if c.phase != running {
+		return
+	}
+	c.received = now
+	c.pings.alive()
+	c.splitter.Feed(p)
+}
+
+// Step goes on to the next event, which it puts into ev, and returns false when there is none until more
+// is fed: all that was is used up, and all is reported.
+func (c *Conn) Step(now time.Duration, ev *Event) bool {
+	if c.pending != (Handle{}) {
+		panic("core: Opened was not answered with Accept or Refuse")
+	}
+	c.check()
+	ev.Kind = NoEvent
+	for {
+		if c.HasEvents() {
+			if c.nextEvent(ev); ev.Kind != NoEvent {
+				return true
+			}
+		}
+		if c.phase != running {
+			return false
+		}
+		var f codec.Frame
+		ok, err := c.splitter.Next(&f, (*carrier)(c))
+		if err != nil {
+			fe := err.(*codec.FrameError)
+			c.fail(now, fe.Code, fe.Error())
+			continue
+		}
+		if !ok {
+			c.watchPartial(now)
+			return false
+		}
+		c.begun = 0
+		c.gotFrame, c.splitter.Limits.Hello = true, false
+		c.arena.FramesIn++
+		if c.receive(now, &f, ev); ev.Kind != NoEvent {
+			return true
+		}
+	}
+}
+
+// nextEvent takes an event that is waiting to be reported.
+func (c *Conn) nextEvent(ev *Event) {
+	for slot := c.events.pop(c.arena); slot != 0; slot = c.events.pop(c.arena) {
+		r := c.arena.records.at(slot)
+		switch {
+		case r.flags&tellClosed != 0:
+			r.flags &^= tellClosed
+			*ev = Event{Kind: Closed, Channel: r.handle(slot), End: c.endOf(r)}
+			return
+		case r.flags&tellWritable != 0:
+			r.flags &^= tellWritable
+			*ev = Event{Kind: Writable, Channel: r.handle(slot)}
+			return
+		}
+		c.releaseUnused(slot)
+	}
+	switch {
+	case c.news&newsPong != 0:
+		c.news &^= newsPong
+		*ev = Event{Kind: Ponged, Seq: c.pings.answered, Duration: c.pings.took}
+	case c.news&newsAway != 0:
+		c.news &^= newsAway
+		*ev = Event{Kind: GoneAway}
+	case c.news&newsDown != 0:
+		c.news &^= newsDown
+		*ev = Event{Kind: Down, End: c.end}
+	}
+}
+
+// endOf is how a channel ended that no frame just ended.
+func (c *Conn) endOf(r *record) *End {
+	switch {
+	case c.end != nil:
+		return c.end
+	case r.code == codec.NoError:
+		return cleanEnd
+	}
+	return &End{Code: r.code, Remote: r.flags&byPeer != 0}
+}
+
+// watchPartial notes when the frame began that is not whole yet.
+func (c *Conn) watchPartial(now time.Duration) {
+	if begun, _ := c.splitter.Partial(); begun && c.begun == 0 {
+		c.begun = max(now, 1)
+	}
+}
+
+// receive acts on a frame whose CRC is right: step 3 of SPEC section 1 and all that follows.
+func (c *Conn) receive(now time.Duration, f *codec.Frame, ev *Event) {
+	switch {
+	case f.Type >= codec.FirstExtension:
+		c.token(now)
+		return
+	case f.Flags != 0:
+		c.fault(now, codec.Unsupported, f, "has flags that were not offered")
+		return
+	}
+	switch f.Type {
+	case codec.Ping, codec.Pong:
+		if f.Channel != 0 {
+			c.fault(now, codec.ProtocolError, f, "belongs on channel 0")
+		} else if f.Type == codec.Ping {
+			c.recvPing(now, f.Payload)
+		} else {
+			c.recvPong(now, f.Payload)
+		}
+	case codec.Priority:
+		c.fault(now, codec.Unsupported, f, "was not offered")
+	default:
+		if f.Channel != 0 {
+			c.receiveOn(now, f, ev)
+		} else if f.Type == codec.Error {
+			c.recvConnError(now, f)
+		} else {
+			c.fault(now, codec.ProtocolError, f, "does not belong on channel 0")
+		}
+	}
+}
+
+// receiveOn acts on a frame of a channel.
+func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
+	st, slot, r := c.lookup(f.Channel)
+	switch verdicts[st][f.Type] {
+	case data:
+		c.recvData(now, f, slot, r, ev)
+	case credit:
+		c.recvCredit(now, f, slot, r)
+	case accept:
+		c.recvOpen(now, f, ev)
+	case opened:
+		if r.state == abandoned {
+			r.state = closing
+			return
+		}
+		r.state = open
+		if r.timer == openingTimer {
+			c.stopTimer(slot)
+		}
+		c.ready(now, slot, r)
+		*ev = Event{Kind: Accepted, Channel: r.handle(slot)}
+	case ended:
+		c.close(slot)
+		c.control(slot, sendCloseAck)
+		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
+	case cross:
+		r.state = crossed
+		c.late += int64(r.in.window) + lateSlack // what it sends now is late
+		r.in.window = 0
+		c.control(slot, sendCloseAck)
+	case acked:
+		c.close(slot)
+		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
+	case discard:
+		if !r.in.take(len(f.Payload)) {
+			c.fault(now, codec.FlowControlError, f, "exceeds the window")
+		}
+	case reset:
+		if r.state != opening && r.state != abandoned {
+			c.token(now)
+		}
+		if c.phase != running {
+			return // the token was the last, and the channel is closed
+		}
+		c.close(slot)
+		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: c.remoteEnd(f.Payload)}
+	case late:
+		c.recvLate(now, f)
+	case stray:
+		c.token(now)
+	default:
+		c.fault(now, codec.ProtocolError, f, "is not allowed in state "+st.String())
+	}
+}
+
+// lookup finds the state of the channel called id, and its slot and record unless it is idle or closed.
+func (c *Conn) lookup(id uint32) (state, uint32, *record) {
+	slot, ok := c.lastSlot, id == c.lastID && id != 0
+	if !ok {
+		slot, ok = c.channels[id]
+	}
+	if ok {
+		c.lastID, c.lastSlot = id, slot
+		r := c.arena.records.at(slot)
+		return r.state, slot, r
+	}
+	highest := c.peerID
+	if c.ours(id) {
+		highest = c.sentID
+	}
+	if id > highest {
+		return idle, 0, nil
+	}
+	return closed, 0, nil
+}
+
+// fault ends the connection for a frame.
+func (c *Conn) fault(now time.Duration, code codec.Code, f *codec.Frame, reason string) {
+	c.fail(now, code, fmt.Sprintf("%v on channel %d %s", f.Type, f.Channel, reason))
+}
+
+// recvOpen takes a channel that the peer opens.
+func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
+	if c.ours(f.Channel) {
+		c.fault(now, codec.ProtocolError, f, "is of the wrong parity")
+		return
+	}
+	c.peerID = f.Channel
+	_, err := ParseOpen(f.Payload)
+	code := codec.NoError
+	switch {
+	case err != nil:
+		code = codec.ProtocolError
+	case c.accepted >= c.cfg.MaxChannels, c.draining():
+		code = codec.Refused
+	}
+	if code != codec.NoError {
+		c.arena.Refused.Add(1)
+		c.late += startWindow + lateSlack
+		c.refused = append(c.refused, refusal{f.Channel, code})
+		c.token(now)
+		return
+	}
+	h := c.arena.Open()
+	r := c.arena.attach(h)
+	r.id, r.state, r.flags = f.Channel, open, held
+	r.in.window, r.out = startWindow, startWindow
+	if c.channels == nil {
+		c.channels = make(map[uint32]uint32)
+	}
+	c.channels[f.Channel] = h.Slot
+	c.accepted++
+	c.pending = h
+	*ev = Event{Kind: Opened, Channel: h, Data: f.Payload}
+}
+
+// recvData takes data on an open channel.
+func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *record, ev *Event) {
+	n := len(f.Payload)
+	if !r.in.take(n) {
+		c.fault(now, codec.FlowControlError, f, "exceeds the window")
+		return
+	}
+	if n == 0 {
+		c.token(now)
+		return
+	}
+	deaf := r.gate.isShut() // closed by the application, which waits for nothing more
+	if deaf || r.flags&byHand == 0 {
+		r.in.consume(uint32(n))
+		c.settle(now, slot, r)
+	}
+	if !deaf {
+		*ev = Event{Kind: DataReceived, Channel: r.handle(slot), Data: f.Payload}
+	}
+}
+
+// recvCredit enlarges a send window.
+func (c *Conn) recvCredit(now time.Duration, f *codec.Frame, slot uint32, r *record) {
+	n := binary.BigEndian.Uint32(f.Payload)
+	switch {
+	case n == 0:
+		c.fault(now, codec.ProtocolError, f, "grants nothing")
+		return
+	case !r.out.add(n):
+		c.fault(now, codec.FlowControlError, f, "makes the window too large")
+		return
+	case n < smallGrant && r.flags&sentSinceGrant == 0:
+		c.token(now)
+	}
+	r.flags &^= sentSinceGrant
+	if c.phase == running && (r.state == open || r.state == opening) {
+		c.ready(now, slot, r)
+	}
+}
+
+// recvLate charges a frame of a closed channel.
+func (c *Conn) recvLate(now time.Duration, f *codec.Frame) {
+	cost := int64(lateFrame)
+	if f.Type == codec.Data && len(f.Payload) > 0 {
+		cost = int64(len(f.Payload))
+	}
+	c.arena.Late.Add(1)
+	if c.late -= cost; c.late < 0 {
+		c.fault(now, codec.Calm, f, "comes too late")
+	}
+}
+
+// recvConnError takes ERROR on channel 0: GOAWAY, or the end.
+func (c *Conn) recvConnError(now time.Duration, f *codec.Frame) {
+	if len(f.Payload) == 0 || binary.BigEndian.Uint32(f.Payload) != uint32(codec.NoError) {
+		c.die(c.remoteEnd(f.Payload))
+		return
+	}
+	if len(f.Payload) < 8 {
+		c.fault(now, codec.FrameSizeError, f, "is a GOAWAY without an id")
+		return
+	}
+	c.recvGoAway(now, binary.BigEndian.Uint32(f.Payload[4:]))
+}
+
+// remoteEnd reads an ERROR's payload.
+func (c *Conn) remoteEnd(p []byte) *End {
+	end := &End{Code: codec.Internal, Remote: true}
+	if len(p) >= 4 {
+		if end.Code = codec.Code(binary.BigEndian.Uint32(p)).Known(); end.Code == codec.NoError {
+			end.Code = codec.Cancelled
+		}
+		end.Reason = string(p[4:min(len(p), 4+maxReason)])
+	}
+	c.arena.ErrorsReceived.add(end.Code)
+	return end
+}
+
+// endOfStream is the end of a connection whose transport ended and that no ERROR explained.
+func (c *Conn) endOfStream() *End {
+	if begun, _ := c.splitter.Partial(); begun || len(c.channels) > 0 {
+		return &End{Code: codec.Internal, Err: io.ErrUnexpectedEOF}
+	}
+	return &End{Code: codec.Internal, Err: io.EOF}
+}
+
+// settle grants what is owed on the channel in slot: at once if that is much, else with others soon.
+func (c *Conn) settle(now time.Duration, slot uint32, r *record) {
+	switch {
+	case c.phase != running || r.state != open && r.state != opening:
+	case r.in.owed >= startWindow/2:
+		c.control(slot, sendGrant)
+	case r.flags&owing == 0:
+		r.flags |= owing
+		if len(c.grants) == 0 {
+			c.grantAt = now + c.cfg.Timeouts.grant
+		}
+		c.grants = append(c.grants, r.handle(slot))
+	}
+}

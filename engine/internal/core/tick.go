@@ -1,0 +1,172 @@
+package core
+
+import (
+	"math"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+)
+
+// never is later than anything.
+const never = time.Duration(math.MaxInt64)
+
+// Deadline returns when Tick is to be called next. It is never later than what is due, and changes
+// with every other call.
+func (c *Conn) Deadline(now time.Duration) time.Duration {
+	if c.phase == over {
+		return never
+	}
+	d := never
+	if c.grantAt != 0 {
+		d = c.grantAt
+	}
+	return min(d, max(c.firstEnd(now), c.grace))
+}
+
+// firstEnd is when the first thing is due that may end a channel or the connection.
+func (c *Conn) firstEnd(now time.Duration) time.Duration {
+	d := never
+	if c.until != 0 {
+		d = c.until
+	}
+	t := &c.cfg.Timeouts
+	if c.unsent > 0 {
+		d = min(d, c.progress+t.Stall)
+	}
+	if c.phase >= failing {
+		return d
+	}
+	if c.phase == running {
+		d = min(d, c.nextBeat())
+		if c.begun != 0 {
+			d = min(d, c.frameDeadline())
+		}
+	}
+	for kind := noTimer + 1; kind < numTimers; kind++ {
+		if at, ok := c.firstTimer(now, kind); ok {
+			d = min(d, at)
+		}
+	}
+	return d
+}
+
+// nextBeat is when the keep-alive acts next; before a server has heard anything, when it gives up.
+func (c *Conn) nextBeat() time.Duration {
+	t := &c.cfg.Timeouts
+	switch {
+	case !c.client && !c.gotFrame:
+		return c.started + t.FirstFrame
+	case c.pings.beats == 0:
+		return c.received + t.Keepalive
+	default:
+		return c.pings.beatAt + t.Keepalive
+	}
+}
+
+// frameDeadline is when the frame that has begun must be whole.
+func (c *Conn) frameDeadline() time.Duration {
+	_, length := c.splitter.Partial()
+	return c.begun + c.cfg.Timeouts.Frame + time.Duration(length)*time.Second/1024
+}
+
+// Tick does what is due. Events may follow, and frames.
+func (c *Conn) Tick(now time.Duration) {
+	c.check()
+	if c.grantAt != 0 && now >= c.grantAt {
+		c.grantSmall()
+	}
+	due := c.firstEnd(now)
+	if now < max(due, c.grace) || c.phase == over {
+		return
+	}
+	if c.phase == running && now-max(due, c.grace) > sleepTolerance {
+		// It is us who slept: what the peer sent meanwhile may not be read yet.
+		c.grace = now + sleepGrace
+		c.beat(now)
+		return
+	}
+	t := &c.cfg.Timeouts
+	switch {
+	case c.until != 0 && now >= c.until:
+		if c.phase == halfEnd {
+			c.die(c.endOfStream())
+		} else {
+			c.die(&End{Code: codec.Timeout, Reason: "drain took too long"})
+		}
+	case c.unsent > 0 && now >= c.progress+t.Stall:
+		c.die(&End{Code: codec.Timeout, Reason: "the transport takes nothing"})
+	case c.phase != running:
+	case c.begun != 0 && now >= c.frameDeadline():
+		c.fail(now, codec.Timeout, "a frame takes too long to arrive")
+	case now < c.nextBeat():
+	case !c.client && !c.gotFrame:
+		c.die(&End{Code: codec.Timeout, Reason: "no frame came"})
+	case c.pings.beats < 2:
+		c.beat(now)
+	default:
+		c.fail(now, codec.Timeout, "the peer does not answer")
+	}
+	if c.phase == running || c.phase == halfEnd {
+		c.expireTimers(now)
+	}
+}
+
+// beat sends a PING of the keep-alive.
+func (c *Conn) beat(now time.Duration) {
+	if !c.client && !c.gotFrame {
+		return
+	}
+	c.pings.beats++
+	c.pings.beatAt = now
+	c.pings.add()
+}
+
+// grantSmall grants what is owed on channels that were owed little.
+func (c *Conn) grantSmall() {
+	for _, h := range c.grants {
+		r := c.arena.get(h)
+		if r == nil {
+			continue
+		}
+		r.flags &^= owing
+		r.in.consume(r.consumed.Swap(0))
+		if r.in.owed > 0 && (r.state == open || r.state == opening) {
+			c.control(h.Slot, sendGrant)
+		}
+	}
+	c.grantAt = 0
+	if c.grants = c.grants[:0]; cap(c.grants) > 1024 {
+		c.grants = nil
+	}
+}
+
+// expireTimers ends the waits that are over.
+func (c *Conn) expireTimers(now time.Duration) {
+	for kind := noTimer + 1; kind < numTimers; kind++ {
+		for {
+			at, ok := c.firstTimer(now, kind)
+			if !ok || now < at {
+				break
+			}
+			slot := c.timers[kind].first
+			c.stopTimer(slot)
+			c.expired(now, slot, kind)
+		}
+	}
+}
+
+// expired ends the wait of the channel in slot.
+func (c *Conn) expired(now time.Duration, slot uint32, kind timerKind) {
+	r := c.arena.records.at(slot)
+	switch kind {
+	case sillyTimer:
+		r.flags |= squeeze
+		c.ready(now, slot, r)
+	case closingTimer:
+		c.close(slot)
+		r.code = codec.Timeout
+		c.report(slot, tellClosed)
+	default:
+		c.abort(slot, codec.Timeout)
+	}
+}

@@ -1,0 +1,446 @@
+package core
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/pool"
+)
+
+// TestTranscripts plays the conversations in testdata: what goes in stands above ----, what the core
+// reports ("event") and sends (">") below. go test -rewrite writes the lower halves anew; read the diff.
+func TestTranscripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		m := &machine{t: t}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "new" {
+				m.finish()
+				m = newMachine(t, d)
+			} else {
+				m.command(d)
+			}
+			m.run()
+			if m.conn.Over() && !m.over {
+				m.over = true
+				m.printf("transport closed")
+			}
+			return m.take()
+		})
+		m.finish()
+	})
+}
+
+// machine is a core, its application and its transport, under the control of a test.
+type machine struct {
+	t       *testing.T
+	conn    *Conn
+	arena   *Arena
+	cfg     *Config
+	now     time.Duration
+	out     strings.Builder
+	handles map[uint32]Handle // by channel id
+	refuse  codec.Code        // what to answer OPEN with; NoError: accept
+	byHand  bool              // accept with manual credit
+	blocked bool              // the transport takes nothing
+	batch   Batch
+	over    bool
+	wire    []byte // what was sent, not cut into frames yet
+}
+
+func newMachine(t *testing.T, d *datadriven.TestData) *machine {
+	m := &machine{t: t, handles: make(map[uint32]Handle), now: time.Second}
+	m.cfg = &Config{Pool: new(pool.Pool)}
+	for _, a := range d.CmdArgs[1:] {
+		n, _ := strconv.Atoi(a.Vals[0])
+		switch a.Key {
+		case "max-channels":
+			m.cfg.MaxChannels = n
+		case "send-queue":
+			m.cfg.SendQueue = n
+		case "frame-size":
+			m.cfg.FrameSize = n
+		}
+	}
+	m.cfg.Prepare()
+	m.arena = NewArena(3, m.cfg.Pool)
+	m.conn = new(Conn)
+	m.conn.Init(m.now, m.cfg, m.arena, d.CmdArgs[0].Key == "client")
+	return m
+}
+
+// finish checks that a machine whose connection is over holds nothing any more.
+func (m *machine) finish() {
+	if m.conn == nil {
+		return
+	}
+	m.conn.Abort(&End{Code: codec.Cancelled})
+	m.blocked = false
+	m.run()
+	m.batch.Free()
+	m.take()
+	if leaks := m.cfg.Pool.Leaks(); len(leaks) > 0 {
+		m.t.Errorf("buffers not released: %v", leaks)
+	}
+	if used := m.arena.Used(); used > 0 {
+		m.t.Errorf("%d slots not released", used)
+	}
+}
+
+func (m *machine) take() string {
+	s := m.out.String()
+	m.out.Reset()
+	if s == "" {
+		return "(nothing)"
+	}
+	return s
+}
+
+func (m *machine) printf(format string, args ...any) { fmt.Fprintf(&m.out, format+"\n", args...) }
+
+// command acts on one command of a transcript.
+func (m *machine) command(d *datadriven.TestData) {
+	arg := func(key string) (v string) {
+		for _, a := range d.CmdArgs {
+			if a.Key == key && len(a.Vals) > 0 {
+				return a.Vals[0]
+			}
+		}
+		return ""
+	}
+	num := func(i int) uint32 {
+		n, err := strconv.ParseUint(d.CmdArgs[i].Key, 10, 32)
+		if err != nil {
+			m.t.Fatalf("%s: %v", d.Pos, err)
+		}
+		return uint32(n)
+	}
+	switch d.Cmd {
+	case "recv":
+		var all []byte
+		for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
+			all = append(all, m.parse(line)...)
+		}
+		m.conn.Feed(m.now, all)
+	case "application": // how it answers OPEN from now on
+		code, _ := strconv.Atoi(arg("refuse"))
+		m.refuse = codec.Code(code)
+		m.byHand = d.HasArg("by-hand")
+	case "open":
+		h := m.arena.Open()
+		var params *pool.Buf
+		if target := arg("target"); target != "" {
+			params = m.cfg.Pool.Copy(OpenParams{Priority: DefaultPriority, Target: []byte(target)}.Append(nil))
+		}
+		id := uint32(m.conn.nextID)
+		m.handles[id] = h
+		m.conn.Open(m.now, h, params, d.HasArg("by-hand"))
+	case "send":
+		n, _ := strconv.Atoi(d.CmdArgs[1].Key)
+		h := m.handles[num(0)]
+		switch m.arena.Reserve(h, n, m.cfg.SendQueue) {
+		case SendOK:
+			if n <= copyLimit {
+				m.conn.SendCopy(m.now, h, make([]byte, n))
+			} else {
+				m.conn.Send(m.now, h, m.cfg.Pool.Get(n))
+			}
+		case SendFull:
+			m.printf("would block")
+		case SendClosed:
+			m.printf("closed")
+		}
+	case "consume":
+		h := m.handles[num(0)]
+		if m.arena.Consume(h, int(num(1))) {
+			m.conn.Collect(m.now, h)
+		}
+	case "close":
+		if h := m.handles[num(0)]; m.arena.Shut(h) {
+			m.conn.Close(m.now, h)
+		}
+	case "shut": // a Close that has not reached the connection yet
+		m.arena.Shut(m.handles[num(0)])
+	case "reset":
+		h := m.handles[num(0)]
+		m.arena.Shut(h)
+		m.conn.Reset(h, codec.Code(num(1)))
+	case "ping":
+		seq, ok := m.conn.Ping()
+		m.printf("ping %d %v", seq, ok)
+	case "goaway":
+		m.conn.GoAway(m.now)
+	case "eof":
+		m.conn.PeerClosed(m.now, nil)
+	case "broken":
+		m.conn.PeerClosed(m.now, errors.New("broken pipe"))
+	case "block":
+		m.blocked = true
+	case "unblock":
+		m.blocked = false
+		m.conn.Sent(m.now, m.batch.Len())
+		m.wire = join(m.wire, &m.batch)
+	case "wait":
+		m.wait(d.CmdArgs[0].Key, d.HasArg("alive"))
+	case "sleep": // this process stands still
+		span, _ := time.ParseDuration(d.CmdArgs[0].Key)
+		m.now += span
+		m.conn.Tick(m.now)
+	default:
+		m.t.Fatalf("%s: no command %s", d.Pos, d.Cmd)
+	}
+}
+
+// wait lets time pass, with a Tick whenever one is due. A peer that is alive lets the connection hear of
+// it in time.
+func (m *machine) wait(span string, alive bool) {
+	d, err := time.ParseDuration(span)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	end := m.now + d
+	for {
+		due := m.conn.Deadline(m.now)
+		if due > end {
+			break
+		}
+		if due < m.now {
+			m.t.Fatalf("deadline %v at %v", due, m.now)
+		}
+		m.now = due
+		if alive {
+			m.conn.Feed(m.now, nil)
+		}
+		m.conn.Tick(m.now)
+		if next := m.conn.Deadline(m.now); next <= m.now {
+			m.t.Fatalf("deadline %v is not later than %v after Tick", next, m.now)
+		}
+		before := m.out.Len()
+		m.run()
+		if s := m.out.String()[before:]; s != "" {
+			rest := m.out.String()[:before]
+			m.out.Reset()
+			m.out.WriteString(rest)
+			m.printf("at %v", m.now-time.Second)
+			m.out.WriteString(s)
+		}
+	}
+	m.now = end
+}
+
+// run reports all events and writes all frames.
+func (m *machine) run() {
+	var ev Event
+	for m.conn.Step(m.now, &ev) {
+		m.event(ev)
+	}
+	for !m.blocked {
+		m.batch.Release()
+		m.conn.Next(m.now, &m.batch)
+		if m.batch.Len() == 0 {
+			break
+		}
+		m.conn.Sent(m.now, m.batch.Len())
+		m.wire = join(m.wire, &m.batch)
+	}
+	if m.blocked && m.batch.Len() == 0 {
+		m.conn.Next(m.now, &m.batch)
+	}
+	m.frames()
+	if m.conn.Step(m.now, &ev) {
+		m.event(ev)
+		m.run()
+	}
+}
+
+func join(b []byte, batch *Batch) []byte {
+	for _, s := range batch.Slices {
+		b = append(b, s...)
+	}
+	batch.Release()
+	return b
+}
+
+// frames prints what is whole of the bytes sent.
+func (m *machine) frames() {
+	var s codec.Splitter
+	s.Limits.Hello = true
+	s.Feed(m.wire)
+	for {
+		var f codec.Frame
+		ok, err := s.Next(&f, (*carrier)(m.conn))
+		if err != nil {
+			m.t.Fatalf("sent a bad frame: %v", err)
+		}
+		if !ok {
+			break
+		}
+		m.printf("> %s", show(f))
+	}
+	if begun, _ := s.Partial(); begun {
+		m.t.Fatal("a batch ends within a frame")
+	}
+	m.wire = nil
+}
+
+func show(f codec.Frame) string {
+	s := fmt.Sprintf("%v %d", f.Type, f.Channel)
+	switch f.Type {
+	case codec.FlowControl:
+		return fmt.Sprintf("%s +%d", s, binary.BigEndian.Uint32(f.Payload))
+	case codec.Error:
+		s += " " + codec.Code(binary.BigEndian.Uint32(f.Payload)).String()
+		if rest := f.Payload[4:]; len(rest) > 0 {
+			s += fmt.Sprintf(" %q", rest)
+		}
+	case codec.Data:
+		s += fmt.Sprintf(" (%d bytes)", len(f.Payload))
+	default:
+		if len(f.Payload) > 0 {
+			s += fmt.Sprintf(" %q", f.Payload)
+		}
+	}
+	return s
+}
+
+// event plays the application.
+func (m *machine) event(ev Event) {
+	id := uint32(0)
+	if ev.Channel.Slot != 0 {
+		id = m.arena.records.at(ev.Channel.Slot).id
+	}
+	switch ev.Kind {
+	case Opened:
+		o, err := ParseOpen(ev.Data)
+		if err != nil {
+			m.t.Fatalf("opened with bad parameters: %v", err)
+		}
+		m.printf("event opened %d target %q priority %d metadata %q", id, o.Target, o.Priority, o.Metadata)
+		if m.refuse != codec.NoError {
+			m.conn.Refuse(m.now, ev.Channel, m.refuse)
+			return
+		}
+		m.handles[id] = ev.Channel
+		m.conn.Accept(ev.Channel, m.byHand)
+	case Accepted:
+		m.printf("event accepted %d", id)
+	case DataReceived:
+		m.printf("event data %d (%d bytes)", id, len(ev.Data))
+	case Writable:
+		m.printf("event writable %d", id)
+	case Closed:
+		m.printf("event closed %d: %s", id, ev.End.text())
+		m.conn.Release(ev.Channel)
+		if m.arena.Live(ev.Channel) != (m.arena.records.at(ev.Channel.Slot).state == closed) {
+			m.t.Errorf("handle of released channel %d", id)
+		}
+	case Ponged:
+		m.printf("event ponged %d after %v", ev.Seq, ev.Duration)
+	case GoneAway:
+		m.printf("event gone away")
+	case Down:
+		m.printf("event down: %s", ev.End.text())
+	}
+}
+
+func (e *End) text() string {
+	s := "cleanly"
+	if !e.Clean {
+		s = e.Code.String()
+	}
+	if e.Remote {
+		s += " by the peer"
+	}
+	if e.Conn {
+		s += " with the connection"
+	}
+	if e.Reason != "" {
+		s += fmt.Sprintf(" (%s)", e.Reason)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// parse reads a frame from a line such as DATA 1 "text", DATA 1 *100 (100 bytes), ERROR 1 6 "reason",
+// FLOW_CONTROL 1 1000, type200 0, or raw 53530000.
+func (m *machine) parse(line string) []byte {
+	line, _, _ = strings.Cut(line, "#")
+	times := 1
+	if at := strings.Index(line, " times "); at >= 0 {
+		times, _ = strconv.Atoi(strings.TrimSpace(line[at+7:]))
+		line = line[:at]
+	}
+	name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if name == "raw" {
+		b, err := hex.DecodeString(strings.ReplaceAll(rest, " ", ""))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		return b
+	}
+	var h codec.Header
+	for t := codec.Open; t <= codec.Priority; t++ {
+		if t.String() == name {
+			h.Type = t
+		}
+	}
+	if s, ok := strings.CutPrefix(name, "type"); ok {
+		n, _ := strconv.Atoi(s)
+		h.Type = codec.Type(n)
+	}
+	channel, rest, _ := strings.Cut(rest, " ")
+	id, err := strconv.ParseUint(channel, 10, 32)
+	if err != nil {
+		m.t.Fatalf("%q: %v", line, err)
+	}
+	h.Channel = uint32(id)
+	if s, ok := strings.CutPrefix(rest, "flags "); ok {
+		var flags string
+		flags, rest, _ = strings.Cut(s, " ")
+		n, _ := strconv.ParseUint(flags, 0, 8)
+		h.Flags = codec.Flags(n)
+	}
+	var payload []byte
+	for rest != "" {
+		var word string
+		if strings.HasPrefix(rest, `"`) {
+			q, err := strconv.QuotedPrefix(rest)
+			if err != nil {
+				m.t.Fatalf("%q: %v", line, err)
+			}
+			s, _ := strconv.Unquote(q)
+			payload, rest = append(payload, s...), strings.TrimSpace(rest[len(q):])
+			continue
+		}
+		word, rest, _ = strings.Cut(rest, " ")
+		if s, ok := strings.CutPrefix(word, "*"); ok {
+			n, _ := strconv.Atoi(s)
+			payload = append(payload, make([]byte, n)...)
+			continue
+		}
+		if k, v, ok := strings.Cut(word, "="); ok && k == "target" {
+			payload = codec.AppendParam(payload, codec.ParamTarget, []byte(v))
+			continue
+		}
+		n, err := strconv.ParseUint(word, 0, 32)
+		if err != nil {
+			m.t.Fatalf("%q: %v", line, err)
+		}
+		payload = binary.BigEndian.AppendUint32(payload, uint32(n))
+	}
+	var all []byte
+	for range times {
+		all = h.Append(all, payload)
+	}
+	return all
+}

@@ -1,0 +1,288 @@
+package loop
+
+import (
+	"io"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
+)
+
+// turnBytes is how much a connection may send in one turn before others have theirs.
+const turnBytes = 256 << 10
+
+// Transport is a connection of a backend. Its methods are called inside the loop.
+type Transport interface {
+	// Submit has a batch written. It belongs to the transport until Sent has counted all of it, or
+	// until Gone. A transport that answers at once calls Sent from Submit; if it could take only a part
+	// it calls Conn.Rest, writes that when it can, and then calls Writable.
+	Submit(b *core.Batch)
+	// Later has Writable called after other connections had their turn.
+	Later()
+	// WantRead says whether bytes are wanted. After WantRead(false) those already read still come.
+	WantRead(on bool)
+	// Close ends the transport. Gone follows, perhaps at once, when the batch is free.
+	Close()
+
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// Events is the application of a connection. Its methods are called inside the loop; they must not
+// block, and may Post.
+type Events interface {
+	// Up is the first call.
+	Up()
+	// Opened reports a channel that the peer opens, and returns NoError to accept it.
+	Opened(ch core.Handle, p core.OpenParams) (code codec.Code, byHand bool)
+	Accepted(ch core.Handle)
+	// Data borrows p.
+	Data(ch core.Handle, p []byte)
+	Writable(ch core.Handle)
+	// Closed is the last call for a channel; afterwards ch names nothing.
+	Closed(ch core.Handle, end *core.End)
+	Ponged(seq uint32, took time.Duration)
+	GoneAway()
+	// Down is the last call.
+	Down(end *core.End)
+}
+
+// Conn is a connection: a core, its transport and its application.
+type Conn struct {
+	core      core.Conn
+	loop      *Loop
+	transport Transport
+	events    Events
+
+	batch  *core.Batch // what the transport has, or nil
+	left   int         // bytes of batch not written yet
+	budget int         // bytes it may still send in this turn
+	deaf   bool        // WantRead(false) was said
+	gone   bool        // the transport is closed
+
+	isDirty   bool
+	nextDirty *Conn
+	due       time.Duration // in Loop.timers
+	index     int
+}
+
+// Attach makes c a connection of l, within a turn.
+func (l *Loop) Attach(c *Conn, t Transport, e Events, client bool) {
+	c.loop, c.transport, c.events = l, t, e
+	c.core.Init(l.now, l.cfg.Core, l.Arena, client)
+	l.timers.add(c, c.core.Deadline(l.now))
+	l.Stats.Conns.Add(1)
+	l.Stats.Served.Add(1)
+	c.up()
+	l.mark(c)
+}
+
+// up reports that the connection is there; one over which the application panics ends at once.
+func (c *Conn) up() {
+	if !c.loop.cfg.CrashOnPanic {
+		defer func() {
+			if r := recover(); r != nil {
+				c.logPanic(r)
+				c.core.Abort(&core.End{Code: codec.Internal, Reason: "handler panicked"})
+			}
+		}()
+	}
+	c.events.Up()
+}
+
+// Loop is the loop that serves c.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// Transport is what c was attached with.
+func (c *Conn) Transport() Transport { return c.transport }
+
+// Ping sends a PING and returns its number, or false if none can be sent now. Within a turn only.
+func (c *Conn) Ping() (seq uint32, ok bool) { return c.core.Ping() }
+
+// GoAway announces the end: the connection takes no new channels and ends with the last one. Within a
+// turn only.
+func (c *Conn) GoAway() { c.core.GoAway(c.loop.now) }
+
+// Abort ends the connection without a word. Within a turn only.
+func (c *Conn) Abort(end core.End) { c.core.Abort(&end) }
+
+// Quit ends the connection, saying why. Within a turn only.
+func (c *Conn) Quit(end core.End) { c.core.Quit(c.loop.now, &end) }
+
+// The methods below are for the connection's backend, within a turn.
+
+// Bytes tells that p arrived, which is borrowed.
+func (c *Conn) Bytes(p []byte) {
+	c.loop.Stats.BytesIn.Add(uint64(len(p)))
+	c.loop.Stats.Reads.Add(1)
+	c.core.Feed(c.loop.now, p)
+	c.serve(!c.loop.lazy)
+}
+
+// Closed tells that the transport has ended: err is io.EOF if the peer ended its direction.
+func (c *Conn) Closed(err error) {
+	if err == io.EOF {
+		err = nil
+	}
+	c.core.PeerClosed(c.loop.now, err)
+	c.serve(!c.loop.lazy)
+}
+
+// Sent tells that the transport took n more bytes of its batch.
+func (c *Conn) Sent(n int) {
+	c.loop.Stats.BytesOut.Add(uint64(n))
+	c.loop.Stats.Writes.Add(1)
+	c.core.Sent(c.loop.now, n)
+	if c.left -= n; c.left == 0 {
+		c.batch.Release()
+		c.loop.giveBatch(c.batch)
+		c.batch = nil
+	}
+}
+
+// Rest returns what is left of the transport's batch after the first n bytes, which Sent has counted,
+// in memory that fits it.
+func (c *Conn) Rest(n int) *core.Batch {
+	b := c.batch
+	c.batch = b.Rest(c.loop.cfg.Core.Pool, n)
+	c.loop.giveBatch(b)
+	return c.batch
+}
+
+// Writable tells that the transport takes bytes now. It may Submit more of them.
+func (c *Conn) Writable() { c.serve(true) }
+
+// Gone tells that the transport has let go of its batch for good.
+func (c *Conn) Gone() {
+	if c.batch != nil {
+		c.batch.Free()
+		c.batch = nil
+	}
+}
+
+// serve reports all events and, if flush is set, sends all that may be sent in this turn.
+func (c *Conn) serve(flush bool) {
+	l := c.loop
+	l.current = c
+	c.budget = turnBytes
+	for {
+		for !c.report() {
+		}
+		if !l.work(false) && (!flush || !c.flush()) {
+			break
+		}
+	}
+	l.current = nil
+	switch {
+	case c.gone:
+	case c.core.Over():
+		c.remove()
+	default:
+		if !flush && c.core.HasOutput() {
+			l.mark(c)
+		}
+		if deaf := !c.core.WantsInput(); deaf != c.deaf {
+			c.deaf = deaf
+			c.transport.WantRead(!deaf)
+		}
+		l.timers.update(c, c.core.Deadline(l.now), l.now)
+	}
+}
+
+// flush submits a batch, if there is something to send and the transport is free, and returns whether
+// there may be more to do in this turn.
+func (c *Conn) flush() bool {
+	l := c.loop
+	if c.batch != nil || c.gone {
+		return false
+	}
+	if c.budget <= 0 {
+		c.transport.Later()
+		return false
+	}
+	b := l.takeBatch()
+	c.core.Next(l.now, b)
+	if b.Len() == 0 {
+		l.giveBatch(b)
+		return c.core.HasEvents()
+	}
+	c.batch, c.left = b, b.Len()
+	c.budget -= c.left
+	c.transport.Submit(b)
+	return true
+}
+
+// report reports events until there are none, or until the application panics over one; then it returns
+// false.
+func (c *Conn) report() (done bool) {
+	var ev core.Event
+	if !c.loop.cfg.CrashOnPanic {
+		defer func() {
+			if !done {
+				c.panicked(&ev, recover())
+			}
+		}()
+	}
+	for c.core.Step(c.loop.now, &ev) {
+		switch ev.Kind {
+		case core.DataReceived:
+			c.events.Data(ev.Channel, ev.Data)
+		case core.Writable:
+			c.events.Writable(ev.Channel)
+		case core.Opened:
+			params, _ := core.ParseOpen(ev.Data) // the core has checked them
+			if code, byHand := c.events.Opened(ev.Channel, params); code == codec.NoError {
+				c.core.Accept(ev.Channel, byHand)
+			} else {
+				c.core.Refuse(c.loop.now, ev.Channel, code)
+			}
+		case core.Accepted:
+			c.events.Accepted(ev.Channel)
+		case core.Closed:
+			c.events.Closed(ev.Channel, ev.End)
+			c.release(ev.Channel)
+		case core.Ponged:
+			c.events.Ponged(ev.Seq, ev.Duration)
+		case core.GoneAway:
+			c.events.GoneAway()
+		case core.Down:
+			c.events.Down(ev.End)
+		}
+	}
+	return true
+}
+
+// panicked ends the channel over whose event the application panicked.
+func (c *Conn) panicked(ev *core.Event, value any) {
+	c.logPanic(value)
+	switch ev.Kind {
+	case core.Opened:
+		c.core.Refuse(c.loop.now, ev.Channel, codec.Internal)
+	case core.Closed:
+		c.release(ev.Channel)
+	default:
+		c.core.Reset(ev.Channel, codec.Internal)
+	}
+}
+
+// release forgets a channel whose end was reported.
+func (c *Conn) release(ch core.Handle) {
+	c.loop.Contexts.Set(ch, nil)
+	c.core.Release(ch)
+}
+
+func (c *Conn) logPanic(value any) {
+	c.loop.Stats.Panics.Add(1)
+	c.loop.cfg.Logger.Error("handler panicked", "panic", value, "stack", string(debug.Stack()))
+}
+
+// remove takes c out of its loop and closes the transport.
+func (c *Conn) remove() {
+	c.gone = true
+	c.loop.timers.remove(c)
+	c.transport.Close()
+	c.loop.Stats.Conns.Add(-1)
+	c.loop.cfg.Removed()
+}

@@ -1,0 +1,71 @@
+package loop
+
+import (
+	"container/heap"
+	"math"
+	"time"
+)
+
+// never is later than anything.
+const never = time.Duration(math.MaxInt64)
+
+// timers is the connections of a loop, the one whose deadline comes first at index 0. An entry is
+// moved when its deadline comes earlier, or when it is due: activity, which only moves deadlines
+// further away, costs nothing.
+type timers []*Conn
+
+// first is when the first connection is due.
+func (t timers) first() time.Duration {
+	if len(t) == 0 {
+		return never
+	}
+	return t[0].due
+}
+
+// due returns a connection that is due, or nil.
+func (t timers) due(now time.Duration) *Conn {
+	if t.first() > now {
+		return nil
+	}
+	return t[0]
+}
+
+// update tells that the deadline of c is at.
+func (t *timers) update(c *Conn, at, now time.Duration) {
+	if at < c.due || c.due <= now {
+		c.due = max(at, now+time.Millisecond)
+		heap.Fix(t, c.index)
+	}
+}
+
+func (t *timers) add(c *Conn, at time.Duration) {
+	c.due = at
+	heap.Push(t, c)
+}
+
+func (t *timers) remove(c *Conn) { heap.Remove(t, c.index) }
+
+// Len, Less, Swap, Push and Pop are heap.Interface.
+
+func (t timers) Len() int           { return len(t) }
+func (t timers) Less(i, j int) bool { return t[i].due < t[j].due }
+
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].index, t[j].index = i, j
+}
+
+func (t *timers) Push(x any) {
+	c := x.(*Conn)
+	c.index = len(*t)
+	*t = append(*t, c)
+}
+
+func (t *timers) Pop() any {
+	old := *t
+	n := len(old) - 1
+	c := old[n]
+	old[n] = nil
+	*t = old[:n]
+	return c
+}

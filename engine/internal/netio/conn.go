@@ -1,0 +1,227 @@
+package netio
+
+import (
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+	"github.com/sscd-io/sscd/pool"
+)
+
+const (
+	// arenaShift makes the arena of a connection grow by 16 channels.
+	arenaShift = 4
+
+	// minRead and maxRead are the sizes of the read buffer, in bytes: it doubles whenever a read fills
+	// it, so that an idle connection holds little.
+	minRead = 4 << 10
+	maxRead = 64 << 10
+)
+
+// Conn is a connection over a net.Conn.
+type Conn struct {
+	Loop *loop.Loop
+
+	nc   net.Conn
+	lc   *loop.Conn
+	pool *pool.Pool
+
+	wake chan struct{} // holds a token if the writer has something to look at
+	done chan struct{} // closed when all is over
+
+	mu      sync.Mutex // who holds it is inside Loop
+	batch   *core.Batch
+	closing bool
+	deaf    bool
+	listen  *sync.Cond // on mu: deaf or closing has changed
+	timer   *time.Timer
+
+	pieces net.Buffers // for the writer: what is left of its batch
+}
+
+// New returns a connection that is to serve nc as lc, and does nothing before Start.
+func New(cfg *loop.Config, nc net.Conn, lc *loop.Conn) *Conn {
+	c := &Conn{nc: nc, lc: lc, pool: cfg.Core.Pool, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c.listen = sync.NewCond(&c.mu)
+	c.Loop = loop.New(cfg, c, arenaShift, true)
+	return c
+}
+
+// Start serves the connection. client says whether this side dialled. over is called last, on a
+// goroutine of the connection's.
+func (c *Conn) Start(events loop.Events, client bool, over func()) {
+	c.mu.Lock()
+	c.timer = time.AfterFunc(time.Hour, c.expire)
+	c.Loop.Enter()
+	c.Loop.Attach(c.lc, c, events, client)
+	c.Loop.Leave()
+	c.mu.Unlock()
+	var reader sync.WaitGroup
+	reader.Go(c.read)
+	go func() {
+		c.write()
+		reader.Wait()
+		over()
+		close(c.done)
+	}()
+}
+
+// Abort ends the connection without a word.
+func (c *Conn) Abort(end core.End) {
+	c.Loop.Post(loop.Op{Kind: loop.Call, Conn: c.lc, Func: func() { c.lc.Abort(end) }})
+}
+
+// NetConn is the transport.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Done is closed when the connection has ended and its goroutines are about to.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// read is the reader: it ends with the transport.
+func (c *Conn) read() {
+	buf := c.pool.Get(minRead)
+	defer func() { buf.Release() }()
+	for c.wantRead() {
+		n, err := c.nc.Read(buf.B)
+		c.mu.Lock()
+		c.Loop.Enter()
+		if n > 0 {
+			c.lc.Bytes(buf.B[:n])
+		}
+		if err != nil && !c.closing {
+			c.lc.Closed(err)
+		}
+		c.Loop.Leave()
+		c.mu.Unlock()
+		if err != nil {
+			return
+		}
+		if n == len(buf.B) && n < maxRead {
+			buf.Release()
+			buf = c.pool.Get(2 * n)
+		}
+	}
+}
+
+// wantRead waits until bytes are wanted, and returns false if none will be.
+func (c *Conn) wantRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.deaf && !c.closing {
+		c.listen.Wait()
+	}
+	return !c.closing
+}
+
+// write is the writer: it ends with the connection, and ends the transport and the loop.
+func (c *Conn) write() {
+	for range c.wake {
+		runtime.Gosched() // whoever else is about to send joins in
+		c.mu.Lock()
+		c.Loop.Run()
+		for c.batch != nil && !c.closing {
+			b := c.batch
+			c.mu.Unlock()
+			n, err := c.send(b)
+			c.mu.Lock()
+			c.Loop.Enter()
+			if n == b.Len() {
+				c.batch = nil
+			}
+			c.lc.Sent(int(n))
+			if err != nil {
+				c.lc.Closed(err)
+			} else {
+				c.lc.Writable()
+			}
+			c.Loop.Leave()
+		}
+		over := c.closing
+		c.mu.Unlock()
+		if over {
+			break
+		}
+	}
+	c.nc.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.batch = nil
+	c.lc.Gone()
+	c.timer.Stop()
+	c.Loop.Shutdown(core.End{Code: codec.ClosedError})
+}
+
+// send writes a batch.
+func (c *Conn) send(b *core.Batch) (n int, err error) {
+	if len(b.Slices) == 1 {
+		return c.nc.Write(b.Slices[0])
+	}
+	switch c.nc.(type) {
+	case *net.TCPConn, *net.UnixConn: // they have writev
+		c.pieces = append(c.pieces[:0], b.Slices...)
+		all := c.pieces
+		n, err := c.pieces.WriteTo(c.nc)
+		c.pieces = all[:0]
+		return int(n), err
+	}
+	joined := c.pool.Get(b.Len())
+	defer joined.Release()
+	p := joined.B[:0]
+	for _, s := range b.Slices {
+		p = append(p, s...)
+	}
+	return c.nc.Write(p)
+}
+
+// expire is the timer's goroutine.
+func (c *Conn) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		c.Loop.Expire()
+	}
+}
+
+// Wake implements loop.Backend.
+func (c *Conn) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Alarm implements loop.Backend.
+func (c *Conn) Alarm(at time.Duration) {
+	c.timer.Reset(max(0, at-c.Loop.Since()))
+}
+
+// Submit implements loop.Transport: the writer takes the batch when this turn is over.
+func (c *Conn) Submit(b *core.Batch) { c.batch = b }
+
+// Later implements loop.Transport.
+func (c *Conn) Later() { c.Wake() }
+
+// WantRead implements loop.Transport.
+func (c *Conn) WantRead(on bool) {
+	c.deaf = !on
+	c.listen.Signal()
+}
+
+// Close implements loop.Transport. Closing a net.Conn may block, so that is left to the writer; here its
+// reads and writes are only made to return.
+func (c *Conn) Close() {
+	c.closing = true
+	c.nc.SetDeadline(time.Unix(1, 0))
+	c.listen.Signal()
+	c.Wake()
+}
+
+// LocalAddr implements loop.Transport.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr implements loop.Transport.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }

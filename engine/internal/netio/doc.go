@@ -1,0 +1,6 @@
+// Package netio serves a connection over any net.Conn, on any system: with one goroutine that reads and
+// one that writes, and a loop of its own. It is the backend of dialled connections, of TLS and of tests.
+//
+// Who holds the connection's mutex is inside its loop; no system call is made with it. Several senders'
+// frames leave in one write because the writer, once woken, yields before it looks what there is.
+package netio

@@ -1,0 +1,193 @@
+//go:build linux
+
+// Package sock makes and tunes sockets: listening, taking over the descriptor of a net.Conn, options and
+// what the kernel made of them, and one system call that x/sys has only with an allocation.
+package sock
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/panjf2000/gnet/v2/pkg/socket"
+	"golang.org/x/sys/unix"
+)
+
+// Options are what can be set on a socket. Zero values leave the kernel's default, except that Nagle's
+// algorithm is off.
+type Options struct {
+	ReadBuffer   int           // SO_RCVBUF, bytes
+	WriteBuffer  int           // SO_SNDBUF, bytes
+	Nagle        bool          // no TCP_NODELAY
+	QuickAck     bool          // TCP_QUICKACK, set again after every read
+	NotSentLowat int           // TCP_NOTSENT_LOWAT, bytes
+	UserTimeout  time.Duration // TCP_USER_TIMEOUT
+	Backlog      int           // of listen(2)
+	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop
+}
+
+// unixPrefix begins the address of a Unix socket; a path follows.
+const unixPrefix = "unix:"
+
+// Network splits an address into the network and the address that package net wants.
+func Network(addr string) (network, rest string) {
+	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
+		return "unix", path
+	}
+	return "tcp", addr
+}
+
+// Listen returns a listening, non-blocking socket. Those it accepts inherit the options, but for
+// QuickAck.
+func Listen(addr string, o Options) (fd int, err error) {
+	network, rest := Network(addr)
+	if network == "unix" {
+		fd, _, err = socket.UnixSocket(network, rest, true, nil, nil)
+		return fd, err
+	}
+	reuse := []socket.Option[int]{{SetSockOpt: socket.SetReuseAddr, Opt: 1}}
+	if o.ReusePort {
+		reuse = append(reuse, socket.Option[int]{SetSockOpt: setReusePort, Opt: 1})
+	}
+	// The window scale is chosen when the connection begins, so the buffers must be set before.
+	reuse = append(reuse, socket.Option[int]{SetSockOpt: func(fd, _ int) error { return Apply(fd, o) }})
+	if fd, _, err = socket.TCPSocket(network, rest, true, reuse, nil); err != nil {
+		return -1, err
+	}
+	if o.Backlog > 0 {
+		if err := unix.Listen(fd, o.Backlog); err != nil {
+			unix.Close(fd)
+			return -1, os.NewSyscallError("listen", err)
+		}
+	}
+	return fd, nil
+}
+
+func setReusePort(fd, on int) error {
+	return os.NewSyscallError("setsockopt SO_REUSEPORT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, on))
+}
+
+// Apply sets the options on a TCP socket, all but Backlog and ReusePort.
+func Apply(fd int, o Options) error {
+	for _, opt := range []struct {
+		name       string
+		set        bool
+		level, opt int
+		value      int
+	}{
+		{"SO_RCVBUF", o.ReadBuffer > 0, unix.SOL_SOCKET, unix.SO_RCVBUF, o.ReadBuffer},
+		{"SO_SNDBUF", o.WriteBuffer > 0, unix.SOL_SOCKET, unix.SO_SNDBUF, o.WriteBuffer},
+		{"TCP_NODELAY", true, unix.IPPROTO_TCP, unix.TCP_NODELAY, flag(!o.Nagle)},
+		{"TCP_QUICKACK", o.QuickAck, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1},
+		{"TCP_NOTSENT_LOWAT", o.NotSentLowat > 0, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, o.NotSentLowat},
+		{"TCP_USER_TIMEOUT", o.UserTimeout > 0, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, milliseconds(o.UserTimeout)},
+	} {
+		if !opt.set {
+			continue
+		}
+		if err := unix.SetsockoptInt(fd, opt.level, opt.opt, opt.value); err != nil {
+			return fmt.Errorf("setting %s to %d: %w", opt.name, opt.value, err)
+		}
+	}
+	return nil
+}
+
+// Effective returns what the kernel made of the options. It doubles the sizes of buffers for its own
+// bookkeeping, and bounds them by net.core.rmem_max and wmem_max.
+func Effective(fd int) (o Options, err error) {
+	get := func(level, opt int) int {
+		v, e := unix.GetsockoptInt(fd, level, opt)
+		if e != nil && err == nil {
+			err = os.NewSyscallError("getsockopt", e)
+		}
+		return v
+	}
+	o.ReadBuffer = get(unix.SOL_SOCKET, unix.SO_RCVBUF)
+	o.WriteBuffer = get(unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if domain := get(unix.SOL_SOCKET, unix.SO_DOMAIN); domain != unix.AF_INET && domain != unix.AF_INET6 {
+		return o, err
+	}
+	o.ReusePort = get(unix.SOL_SOCKET, unix.SO_REUSEPORT) != 0
+	o.Nagle = get(unix.IPPROTO_TCP, unix.TCP_NODELAY) == 0
+	o.QuickAck = get(unix.IPPROTO_TCP, unix.TCP_QUICKACK) != 0
+	o.NotSentLowat = get(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+	o.UserTimeout = time.Duration(get(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)) * time.Millisecond
+	return o, err
+}
+
+// QuickAck sets TCP_QUICKACK, which the kernel takes back at will.
+func QuickAck(fd int) { unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
+
+// Control calls f with the descriptor of a connection of package net, if it has one.
+func Control(c net.Conn, f func(fd int) error) error {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("%T has no descriptor", c)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { ferr = f(int(fd)) }); err != nil {
+		return err
+	}
+	return ferr
+}
+
+// Take duplicates the descriptor of a connection of package net and closes the connection. The
+// descriptor is the caller's: non-blocking, and unknown to Go's own poller.
+func Take(c net.Conn) (fd int, err error) {
+	err = Control(c, func(orig int) (err error) {
+		fd, err = socket.Dup(orig)
+		return err
+	})
+	if err != nil {
+		return -1, err
+	}
+	c.Close()
+	return fd, nil
+}
+
+// Addrs returns the two ends of a connected or listening socket; nil for the one there isn't.
+func Addrs(fd int) (local, remote net.Addr) {
+	if sa, err := unix.Getsockname(fd); err == nil {
+		local = socket.SockaddrToTCPOrUnixAddr(sa)
+	}
+	if sa, err := unix.Getpeername(fd); err == nil {
+		remote = socket.SockaddrToTCPOrUnixAddr(sa)
+	}
+	return local, remote
+}
+
+// Writev writes the pieces, of which there are at most 1,024, without allocating: iov is the caller's,
+// and has room for as many.
+func Writev(fd int, pieces [][]byte, iov []unix.Iovec) (int, error) {
+	if len(pieces) == 1 {
+		return unix.Write(fd, pieces[0])
+	}
+	iov = iov[:len(pieces)]
+	for i, p := range pieces {
+		iov[i].Base = unsafe.SliceData(p)
+		iov[i].SetLen(len(p))
+	}
+	n, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+	clear(iov) // it must keep nothing alive
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
+func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}

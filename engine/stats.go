@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+)
+
+// Stats are an engine's counters. All but Conns, Channels and LongestTurn count since its start.
+type Stats struct {
+	Conns       int    // connections now
+	ConnsServed uint64 // connections ever
+
+	Channels         int    // open, opening or closing now
+	ChannelsAccepted uint64 // opened by peers
+	ChannelsOpened   uint64 // opened by this side
+	ChannelsRefused  uint64 // opens of peers that were refused
+
+	FramesIn, FramesOut uint64
+	BytesIn, BytesOut   uint64 // of frames, headers included
+	Reads, Writes       uint64 // system calls that brought or took some of them
+
+	ErrorsSent, ErrorsReceived map[Code]uint64 // ERROR frames by code; the application's own count as 256
+	LateFrames                 uint64          // of closed channels, ignored
+	Panics                     uint64          // of the Handler
+
+	AcceptPauses  uint64 // times that accepting rested because descriptors or memory ran out
+	AcceptSkipped uint64 // connections that were gone before they were accepted
+	AcceptFailed  uint64 // connections that could not be served
+
+	// LongestTurn is the longest time for which a loop served one connection, or one batch of what
+	// others asked for, without looking at the rest.
+	LongestTurn time.Duration
+}
+
+// Stats returns the counters as they are now.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.past
+	s.ErrorsSent, s.ErrorsReceived = nil, nil
+	s.addErrors(e.past.ErrorsSent, e.past.ErrorsReceived)
+	for n := range e.conns {
+		s.addLoop(n.Loop)
+	}
+	for _, l := range e.loops.all() {
+		s.addLoop(l)
+	}
+	for _, l := range e.listeners {
+		l.addTo(&s)
+	}
+	return s
+}
+
+// addLoop adds the counters of a loop.
+func (s *Stats) addLoop(l *loop.Loop) {
+	s.Conns += int(l.Stats.Conns.Load())
+	s.ConnsServed += l.Stats.Served.Load()
+	s.Channels += l.Arena.Used()
+	s.ChannelsAccepted += l.Arena.Accepted.Load()
+	s.ChannelsOpened += l.Arena.Opened.Load()
+	s.ChannelsRefused += l.Arena.Refused.Load()
+	s.FramesIn += l.Stats.FramesIn.Load()
+	s.FramesOut += l.Stats.FramesOut.Load()
+	s.BytesIn += l.Stats.BytesIn.Load()
+	s.BytesOut += l.Stats.BytesOut.Load()
+	s.Reads += l.Stats.Reads.Load()
+	s.Writes += l.Stats.Writes.Load()
+	s.LateFrames += l.Arena.Late.Load()
+	s.Panics += l.Stats.Panics.Load()
+	s.LongestTurn = max(s.LongestTurn, time.Duration(l.Stats.Longest.Load()))
+	s.addErrors(counts(&l.Arena.ErrorsSent), counts(&l.Arena.ErrorsReceived))
+}
+
+// addErrors adds ERROR frames by code.
+func (s *Stats) addErrors(sent, received map[Code]uint64) {
+	add := func(to *map[Code]uint64, from map[Code]uint64) {
+		if *to == nil {
+			*to = make(map[Code]uint64)
+		}
+		for code, n := range from {
+			(*to)[code] += n
+		}
+	}
+	add(&s.ErrorsSent, sent)
+	add(&s.ErrorsReceived, received)
+}
+
+// counts returns those of an ErrorCounts that are not 0.
+func counts(e *core.ErrorCounts) map[Code]uint64 {
+	m := make(map[Code]uint64)
+	e.Each(func(code Code, n uint64) { m[code] = n })
+	return m
+}

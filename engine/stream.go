@@ -1,0 +1,349 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/gate"
+	"github.com/sscd-io/sscd/pool"
+)
+
+// Stream is a channel with blocking calls: a net.Conn. Its methods may be called from any goroutine, but
+// not in callbacks.
+//
+// What ends a stream is seen so:
+//
+//	                       Read, when all that came is read    Write
+//	Close by this side     ErrClosed                           ErrClosed
+//	Close by the peer      io.EOF                              *ChannelError, ClosedError, Remote
+//	Reset by either side   *ChannelError                       *ChannelError
+//	end of the session     *ConnError                          *ConnError
+//	deadline               os.ErrDeadlineExceeded              os.ErrDeadlineExceeded
+type Stream struct {
+	session  *Session
+	ch       Channel
+	target   string
+	metadata []byte
+
+	read struct {
+		gate.Gate
+		into   []byte // of a Read that waits: filled straight from the loop's buffer
+		filled int
+		chunks []*pool.Buf // what came and nobody waited for
+		off    int         // of the first chunk: what is read of it
+		end    error       // nothing more comes
+	}
+
+	writing sync.Mutex // one Write at a time: its bytes stay together
+	write   struct {
+		gate.Gate
+		rounds uint32 // counts OnWritable
+		end    error  // nothing more goes
+	}
+	accepted bool // guarded by write
+	closed   bool // by this side; guarded by both gates
+}
+
+// chunkBytes is the least that is taken from the pool for bytes that nobody waits for: chunks of small
+// messages grow up to it.
+const chunkBytes = 4 << 10
+
+var _ net.Conn = (*Stream)(nil)
+
+func newStream(s *Session) *Stream { return &Stream{session: s} }
+
+// Target returns what the opener said the stream is for; empty on streams opened by this side.
+func (s *Stream) Target() string { return s.target }
+
+// Metadata returns the opener's metadata; nil on streams opened by this side.
+func (s *Stream) Metadata() []byte { return s.metadata }
+
+// Session returns the session the stream belongs to.
+func (s *Stream) Session() *Session { return s.session }
+
+// LocalAddr returns the session's local address.
+func (s *Stream) LocalAddr() net.Addr { return s.session.LocalAddr() }
+
+// RemoteAddr returns the session's remote address.
+func (s *Stream) RemoteAddr() net.Addr { return s.session.RemoteAddr() }
+
+// Read reads what has come, and waits only if there is nothing.
+func (s *Stream) Read(p []byte) (n int, err error) {
+	r := &s.read
+	r.Lock()
+	defer r.Unlock()
+	for {
+		switch {
+		case r.Expired():
+			return 0, os.ErrDeadlineExceeded
+		case s.closed:
+			return 0, ErrClosed
+		case len(p) == 0:
+			return 0, nil
+		case len(r.chunks) > 0:
+			n = s.take(p)
+			s.ch.Consume(n)
+			return n, nil
+		case r.end != nil:
+			return 0, r.end
+		case r.into != nil: // another Read is to be filled first
+			r.Wait()
+			continue
+		}
+		r.into, r.filled = p, 0
+		for r.into != nil && r.filled == 0 && !r.Expired() && !s.closed && r.end == nil {
+			r.Wait()
+		}
+		n, r.into = r.filled, nil
+		r.Broadcast() // to another Read that waits for its turn
+		if n > 0 {
+			s.ch.Consume(n)
+			return n, nil
+		}
+	}
+}
+
+// take copies from the chunks into p.
+func (s *Stream) take(p []byte) (n int) {
+	r := &s.read
+	for len(r.chunks) > 0 && n < len(p) {
+		first := r.chunks[0]
+		k := copy(p[n:], first.B[r.off:])
+		n += k
+		if r.off += k; r.off == len(first.B) {
+			first.Release()
+			r.chunks[0] = nil
+			r.chunks, r.off = r.chunks[1:], 0
+		}
+	}
+	if len(r.chunks) == 0 {
+		r.chunks = nil
+	}
+	return n
+}
+
+// received is OnData.
+func (s *Stream) received(p []byte) {
+	r := &s.read
+	r.Lock()
+	defer r.Unlock()
+	if s.closed || r.end != nil {
+		s.ch.Consume(len(p)) // CloseRead
+		return
+	}
+	if r.into != nil && r.filled == 0 {
+		r.filled = copy(r.into, p)
+		p = p[r.filled:]
+		r.Broadcast()
+	}
+	if len(p) > 0 {
+		s.keep(p)
+		r.Broadcast()
+	}
+}
+
+// keep copies p into chunks.
+func (s *Stream) keep(p []byte) {
+	r := &s.read
+	if n := len(r.chunks); n > 0 {
+		last := r.chunks[n-1]
+		used := len(last.B)
+		last.B = last.B[:min(last.Cap(), used+len(p))]
+		p = p[copy(last.B[used:], p):]
+	}
+	if len(p) > 0 {
+		size := len(p)
+		if len(r.chunks) > 0 {
+			size = max(size, chunkBytes)
+		}
+		c := s.session.conn.engine.pool.Get(size)
+		c.B = c.B[:copy(c.B, p)]
+		r.chunks = append(r.chunks, c)
+	}
+}
+
+// Write queues p to be sent and waits while the stream's queue is full. An error tells how much of p was
+// queued before it. Nil does not mean that the peer has it.
+func (s *Stream) Write(p []byte) (n int, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	size := s.session.conn.engine.loopCfg.Core.FrameSize
+	w := &s.write
+	for {
+		w.Lock()
+		rounds := w.rounds
+		err := s.cannotWrite()
+		w.Unlock()
+		if err != nil || n == len(p) {
+			return n, err
+		}
+		piece := p[n:min(n+size, len(p))]
+		switch err := s.ch.Send(piece); err {
+		case nil:
+			n += len(piece)
+		case ErrWouldBlock:
+			s.waitWritable(rounds)
+		default:
+			return n, s.whyNot(err)
+		}
+	}
+}
+
+// cannotWrite returns why a Write fails at once, if it does.
+func (s *Stream) cannotWrite() error {
+	switch w := &s.write; {
+	case w.Expired():
+		return os.ErrDeadlineExceeded
+	case s.closed:
+		return ErrClosed
+	default:
+		return w.end
+	}
+}
+
+// waitWritable waits until the queue has room, after it had none in the given round.
+func (s *Stream) waitWritable(rounds uint32) {
+	w := &s.write
+	w.Lock()
+	defer w.Unlock()
+	for w.rounds == rounds && s.cannotWrite() == nil {
+		w.Wait()
+	}
+}
+
+// whyNot returns why the channel took nothing any more: its end is reported soon.
+func (s *Stream) whyNot(err error) error {
+	w := &s.write
+	w.Lock()
+	defer w.Unlock()
+	for s.cannotWrite() == nil {
+		w.Wait()
+	}
+	return s.cannotWrite()
+}
+
+// writable is OnWritable.
+func (s *Stream) writable() {
+	w := &s.write
+	w.Lock()
+	defer w.Unlock()
+	s.accepted = true
+	w.rounds++
+	w.Broadcast()
+}
+
+// waitAccepted waits until the peer has accepted the stream.
+func (s *Stream) waitAccepted(ctx context.Context) error {
+	w := &s.write
+	w.Lock()
+	defer w.Unlock()
+	for !s.accepted {
+		if w.end != nil {
+			return w.end
+		}
+		if err := w.WaitContext(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended is OnClose.
+func (s *Stream) ended(err error) {
+	readEnd, writeEnd := err, err
+	if err == nil {
+		readEnd, writeEnd = io.EOF, &ChannelError{Code: codec.ClosedError, Remote: true}
+	}
+	s.read.Lock()
+	if s.read.end == nil {
+		s.read.end = readEnd
+	}
+	s.read.Broadcast()
+	s.read.Unlock()
+	s.write.Lock()
+	s.write.end = writeEnd
+	s.write.Broadcast()
+	s.write.Unlock()
+}
+
+// Close ends the stream. What was written still leaves, in the background; what came and was not read
+// is dropped. Reads and writes return ErrClosed from then on.
+func (s *Stream) Close() error {
+	s.shut()
+	s.ch.Close() // which fails if the stream has ended already
+	return nil
+}
+
+// Reset ends the stream at once and drops what was written and has not left. The peer learns the code.
+func (s *Stream) Reset(code Code) error {
+	s.shut()
+	return s.ch.Reset(code)
+}
+
+// shut makes reads and writes fail, and drops what came.
+func (s *Stream) shut() {
+	s.write.Lock()
+	s.read.Lock()
+	s.closed = true
+	for _, c := range s.read.chunks {
+		c.Release()
+	}
+	s.read.chunks = nil
+	s.read.Broadcast()
+	s.read.Unlock()
+	s.write.Broadcast()
+	s.write.Unlock()
+}
+
+// CloseRead ends reading: what came is dropped, and what comes. The peer may go on writing.
+func (s *Stream) CloseRead() error {
+	r := &s.read
+	r.Lock()
+	dropped := 0
+	for i, c := range r.chunks {
+		dropped += len(c.B)
+		if i == 0 {
+			dropped -= r.off
+		}
+		c.Release()
+	}
+	r.chunks = nil
+	if r.end == nil {
+		r.end = ErrClosed
+	}
+	r.Broadcast()
+	r.Unlock()
+	s.ch.Consume(dropped)
+	return nil
+}
+
+// CloseWrite would end writing and leave reading open. The base profile has no half close: it returns
+// ErrHalfClose, and nothing is done.
+func (s *Stream) CloseWrite() error { return ErrHalfClose }
+
+// SetDeadline sets the deadline of reads and writes; zero means none.
+func (s *Stream) SetDeadline(t time.Time) error {
+	s.SetReadDeadline(t)
+	return s.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of reads; zero means none.
+func (s *Stream) SetReadDeadline(t time.Time) error {
+	s.read.Lock()
+	defer s.read.Unlock()
+	s.read.SetDeadline(t)
+	return nil
+}
+
+// SetWriteDeadline sets the deadline of writes; zero means none.
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	s.write.SetDeadline(t)
+	return nil
+}

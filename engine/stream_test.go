@@ -1,0 +1,69 @@
+package engine_test
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"golang.org/x/net/nettest"
+
+	"github.com/sscd-io/sscd/engine"
+)
+
+// pair is two ends of a session over a transport of the given kind.
+func pair(t testing.TB, kind string, cfg engine.Config) (client, server *engine.Session, stop func()) {
+	t.Helper()
+	switch kind {
+	case "pipe":
+		a, b := net.Pipe()
+		client, err := engine.Client(a, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := engine.Server(b, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client, server, func() { client.Close(); server.Close() }
+	case "net":
+		cfg.Backend = engine.Net
+	case "epoll":
+		cfg.Backend = engine.Epoll
+	default:
+		t.Fatalf("no transport %s", kind)
+	}
+	l, err := engine.Listen("127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err = engine.Dial(context.Background(), l.Addr().String(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = l.Accept(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server, func() { client.Close(); l.Close() }
+}
+
+var kinds = []string{"pipe", "net", "epoll"}
+
+func TestNetConn(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+				client, server, stop := pair(t, kind, engine.Config{})
+				s1, err := client.Open(context.Background(), engine.OpenOptions{})
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				s2, err := server.Accept(context.Background())
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				return s1, s2, stop, nil
+			})
+		})
+	}
+}

@@ -1,0 +1,88 @@
+// Package scripts holds the tests of the project's shape: who may import whom, and how long files and
+// functions are.
+package scripts
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sscd-io/sscd"
+
+// allowed says what each package may import besides the standard library. ARCHITECTURE.md draws it.
+var allowed = map[string][]string{
+	"codec":                 {},
+	"pool":                  {},
+	"sched":                 {},
+	"engine/internal/gate":  {},
+	"engine/internal/core":  {"codec", "pool", "sched"},
+	"engine/internal/loop":  {"codec", "pool", "engine/internal/core"},
+	"engine/internal/sock":  {"github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix"},
+	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop"},
+	"engine/internal/epollio": {
+		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock",
+		"github.com/panjf2000/gnet/v2/pkg/errors", "github.com/panjf2000/gnet/v2/pkg/netpoll",
+		"github.com/panjf2000/gnet/v2/pkg/queue", "github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix",
+	},
+	"engine": {
+		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/gate", "engine/internal/sock",
+		"engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
+	},
+	"engine/builtin": {"engine", "pool"},
+	"bench":          {"engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go"},
+	"scripts":        {},
+
+	"cmd/internal/flags": {"engine"},
+	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin"},
+	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "engine", "github.com/schollz/progressbar/v3"},
+}
+
+// pure packages are the ones that do no I/O and read no clock: nothing they import may, directly.
+var pure = []string{"codec", "pool", "sched", "engine/internal/core"}
+
+// banned is what they must not import.
+var banned = []string{"net", "os", "syscall", "log", "log/slog", "context", "math/rand", "math/rand/v2"}
+
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", "-deps", module+"/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		name, ours := strings.CutPrefix(p.ImportPath, module+"/")
+		if !ours {
+			continue
+		}
+		rule, ok := allowed[name]
+		if !ok {
+			t.Errorf("package %s has no rule: add it here and to ARCHITECTURE.md", name)
+		}
+		seen[name] = true
+		for _, imp := range p.Imports {
+			short := strings.TrimPrefix(imp, module+"/")
+			standard := !strings.Contains(strings.Split(imp, "/")[0], ".")
+			if !standard && !slices.Contains(rule, short) {
+				t.Errorf("%s imports %s", name, short)
+			}
+			if slices.Contains(pure, name) && slices.Contains(banned, imp) {
+				t.Errorf("%s, which does no I/O, imports %s", name, imp)
+			}
+		}
+	}
+	for name := range allowed {
+		if !seen[name] {
+			t.Errorf("there is no package %s", name)
+		}
+	}
+}
