@@ -17,8 +17,7 @@ const (
 // Limits are the bounds that depend on the state of a connection. The zero value is a base
 // connection past its first frame.
 type Limits struct {
-	Data  uint32 // largest DATA payload; 0 means MaxData
-	Hello bool   // a PING or PONG may have MaxHello bytes
+	Data, Ping, Pong uint32 // the largest payloads; 0 means MaxData and MaxPing
 }
 
 // check applies step 1 of SPEC section 1 to a header whose magic is right.
@@ -27,6 +26,10 @@ func (l *Limits) check(h Header) error {
 	switch h.Type {
 	case Data:
 		hi = max(l.Data, MaxData)
+	case Ping:
+		hi = max(l.Ping, MaxPing)
+	case Pong:
+		hi = max(l.Pong, MaxPing)
 	case Open, Ack:
 		hi = MaxParams
 	case Close:
@@ -34,11 +37,6 @@ func (l *Limits) check(h Header) error {
 		hi = MaxError
 		if h.Length != 0 {
 			lo = 4
-		}
-	case Ping, Pong:
-		hi = MaxPing
-		if l.Hello {
-			hi = MaxHello
 		}
 	case FlowControl:
 		lo, hi = 4, 4

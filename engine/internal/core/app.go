@@ -163,9 +163,22 @@ func (c *Conn) abort(slot uint32, code codec.Code) {
 
 // Release gives back the slot of a channel whose Closed was reported. h names nothing from then on.
 func (c *Conn) Release(h Handle) {
-	if r := c.arena.get(h); r != nil {
+	if r := c.arena.get(h); r != nil && r.state == closed {
+		if r.timer == keptList {
+			c.stopTimer(h.Slot)
+		}
 		r.flags &^= held
 		c.releaseUnused(h.Slot)
+	}
+}
+
+// Keep defers Release of a channel whose Closed was reported, until the connection ends at the latest: the
+// application is not through with it, and it goes on to count for MaxChannels.
+func (c *Conn) Keep(h Handle) {
+	if c.phase >= failing {
+		c.Release(h)
+	} else if c.arena.get(h) != nil {
+		c.enlist(h.Slot, keptList)
 	}
 }
 
@@ -219,14 +232,17 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 	switch {
 	case r.first == 0 || r.flags&sendOpen != 0:
 	case c.sendable(r) > 0:
-		if r.timer == sillyTimer || r.timer == noWindowTimer {
+		if r.timer == noWindowTimer {
 			c.stopTimer(slot)
 		}
 		c.queue.Push(c.arena.flows, slot)
-	case r.out > 0 && (r.timer == noTimer || r.timer == noWindowTimer):
-		c.startTimer(now, slot, sillyTimer)
-	case r.out == 0 && (r.timer == noTimer || r.timer == sillyTimer):
-		c.startTimer(now, slot, noWindowTimer)
+	default:
+		if r.timer == noTimer {
+			c.startTimer(now, slot, noWindowTimer)
+		}
+		if r.out > 0 {
+			c.dribble(now, slot, r)
+		}
 	}
 }
 

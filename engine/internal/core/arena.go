@@ -101,6 +101,7 @@ func (a *Arena) Consume(h Handle, n int) bool {
 	if r.gate.generation() != h.Gen || n <= 0 {
 		return false
 	}
+	n = min(n, startWindow)
 	after := r.consumed.Add(uint32(n))
 	before := after - uint32(n)
 	return before == 0 || before < startWindow/2 && after >= startWindow/2

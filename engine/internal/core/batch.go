@@ -35,10 +35,10 @@ type Batch struct {
 // Len is how many bytes there are to write.
 func (b *Batch) Len() int { return b.bytes }
 
-// fits returns whether a frame of n bytes may still come in.
-func (b *Batch) fits(n int) bool {
-	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copyLimit+codec.HeaderSize <= headBytes &&
-		len(b.Slices)+2 <= batchSlices
+// fits returns whether n bytes of frames may still come in, of which copied are headers and payloads that
+// are copied.
+func (b *Batch) fits(n, copied int) bool {
+	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
 // frame appends a frame whose payload is copied. It must fit, and be of at most headBytes.

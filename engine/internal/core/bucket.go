@@ -8,16 +8,16 @@ type bucket struct {
 	since  time.Duration // of the last refill
 }
 
-// take takes a token and returns whether there was one.
-func (b *bucket) take(now time.Duration) bool {
+// take takes n tokens and returns whether there were as many.
+func (b *bucket) take(now time.Duration, n int32) bool {
 	const per = time.Second / bucketRate
-	if n := (now - b.since) / per; n > 0 {
-		b.since += n * per
-		b.tokens = int32(min(bucketSize, int64(b.tokens)+int64(n)))
+	if came := (now - b.since) / per; came > 0 {
+		b.since += came * per
+		b.tokens = int32(min(bucketSize, int64(b.tokens)+int64(came)))
 	}
-	if b.tokens == 0 {
+	if b.tokens < n {
 		return false
 	}
-	b.tokens--
+	b.tokens -= n
 	return true
 }

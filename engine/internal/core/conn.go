@@ -31,9 +31,8 @@ type Conn struct {
 	sentID   uint32            // the highest id an OPEN was sent for
 	peerID   uint32            // the highest id the peer opened
 	pending  Handle            // Opened was reported for it, and not answered yet
-	timers   [numTimers]timerList
-	grants   []Handle // channels owed too little to grant at once
-	grantAt  time.Duration
+	timers   [numLists]timerList
+	soon     soon
 
 	// Output.
 	queue   sched.Queue
@@ -50,7 +49,11 @@ type Conn struct {
 	sendAway  bool   // it is to be sent
 	servedID  uint32 // the peer's channels up to this one are served, once goingAway
 	events    events
+	parted    bool          // Quit waits for nothing but ACKs of CLOSE
+	cut       bool          // the transport ended within a frame
+	awayID    uint32        // the peer serves our channels up to this one, once goneAway
 	news      news          // to report, of the connection itself
+	quit      *End          // what Quit was called with, if it was
 	end       *End          // from phase failing on
 	started   time.Duration // of the connection
 	received  time.Duration // the last byte came
@@ -93,7 +96,9 @@ func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
 		c.nextID = 1
 	}
 	c.bucket = bucket{bucketSize, now}
-	c.splitter.Limits.Hello = !client
+	if !client {
+		c.splitter.Limits.Ping = codec.MaxHello
+	}
 }
 
 // Over returns whether the connection has ended and its transport can be closed.
@@ -110,9 +115,14 @@ func (c *Conn) HasEvents() bool { return c.events.first != 0 || c.news != 0 }
 
 // HasOutput returns whether Next may have something to send, or to end.
 func (c *Conn) HasOutput() bool {
-	return !c.queue.Empty() || c.phase == failing || c.pongs.n > 0 || c.pings.unsent > 0 ||
-		len(c.refused) > 0 || c.sendAway || c.phase == halfEnd || c.draining()
+	if c.phase == failing || c.phase == halfEnd || c.draining() {
+		return true
+	}
+	return c.mayTalk() && (!c.queue.Empty() || c.pongs.n > 0 || c.pings.unsent > 0 || len(c.refused) > 0)
 }
+
+// mayTalk returns whether frames may be sent: a server speaks second.
+func (c *Conn) mayTalk() bool { return c.client || c.gotFrame }
 
 // draining returns whether the connection ends as soon as it has no channels.
 func (c *Conn) draining() bool { return c.goingAway || c.goneAway }
@@ -128,32 +138,23 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 	switch {
 	case c.phase >= failing:
 		c.phase = over
+	case c.phase == halfEnd:
+		c.die(c.endOfStream())
 	case err != nil:
 		c.die(&End{Code: codec.Internal, Err: err})
-	case len(c.channels) == 0:
-		c.die(c.endOfStream())
+	case c.quit != nil && len(c.channels) > 0:
+		c.die(c.quit)
 	default:
 		c.phase = halfEnd
+		c.cut, _ = c.splitter.Partial()
 		c.splitter.Reset((*carrier)(c))
+		c.begun = 0
 		c.until = now + c.cfg.Timeouts.eof
 	}
 }
 
 // Abort ends the connection without a word, for a reason of this side's.
 func (c *Conn) Abort(end *End) { c.die(end) }
-
-// Quit ends the connection at the application's wish: with ERROR on channel 0 that says end, or with
-// GOAWAY if there are no channels. Either gets a second to leave.
-func (c *Conn) Quit(now time.Duration, end *End) {
-	if len(c.channels) > 0 {
-		c.failWith(now, end)
-		return
-	}
-	c.GoAway(now)
-	if c.phase == running {
-		c.until = now + c.cfg.Timeouts.linger
-	}
-}
 
 // fail ends the connection for a fault of the peer.
 func (c *Conn) fail(now time.Duration, code codec.Code, reason string) {
@@ -186,9 +187,12 @@ func (c *Conn) finish(end *End) {
 	c.news |= newsDown
 	c.splitter.Reset((*carrier)(c))
 	c.splitter.Feed(nil)
-	for _, slot := range c.slots(func(uint32) bool { return true }) {
+	for _, slot := range c.slots(func(_, _ uint32) bool { return true }) {
 		c.close(slot)
 		c.report(slot, tellClosed)
+	}
+	for slot := c.timers[keptList].first; slot != 0; slot = c.timers[keptList].first {
+		c.Release(c.arena.records.at(slot).handle(slot))
 	}
 	for {
 		slot, kind, _ := c.queue.Next(c.arena.flows)
@@ -199,15 +203,15 @@ func (c *Conn) finish(end *End) {
 		c.releaseUnused(slot)
 	}
 	c.pongs.drop(c.arena)
-	c.refused, c.grants, c.grantAt, c.begun = nil, nil, 0, 0
+	c.refused, c.soon, c.begun = nil, soon{}, 0
 }
 
-// slots lists the channels whose id matches, in order of their ids: the order of a map must not be seen
+// slots lists the channels of which match says so, in order of their ids: the order of a map must not be seen
 // from outside.
-func (c *Conn) slots(match func(id uint32) bool) []uint32 {
+func (c *Conn) slots(match func(id, slot uint32) bool) []uint32 {
 	var out []uint32
 	for id, slot := range c.channels {
-		if match(id) {
+		if match(id, slot) {
 			out = append(out, slot)
 		}
 	}
@@ -224,6 +228,9 @@ func (c *Conn) ours(id uint32) bool { return (id&1 == 1) == c.client }
 func (c *Conn) close(slot uint32) {
 	r := c.arena.records.at(slot)
 	c.dropSegments(r)
+	if r.state != crossed { // which was given its late credit
+		c.late += int64(r.in.window) + lateSlack
+	}
 	r.state = closed
 	r.flags &^= sendGrant | sendClose | tellWritable
 	r.gate.shut(r.gate.generation())
@@ -231,7 +238,6 @@ func (c *Conn) close(slot uint32) {
 	c.queue.Remove(c.arena.flows, slot)
 	delete(c.channels, r.id)
 	c.lastID, c.lastSlot = 0, 0
-	c.late += int64(r.in.window) + lateSlack
 }
 
 // report puts the channel in slot on the list of those with an event.
@@ -258,9 +264,15 @@ func (c *Conn) releaseUnused(slot uint32) {
 	c.arena.release(slot)
 }
 
+// Anomaly charges the peer for what is legal but no progress, as only the application can tell.
+func (c *Conn) Anomaly(now time.Duration) { c.token(now) }
+
 // token charges one anomaly (SPEC section 6).
-func (c *Conn) token(now time.Duration) {
-	if !c.bucket.take(now) {
+func (c *Conn) token(now time.Duration) { c.charge(now, 1) }
+
+// charge charges an anomaly that costs n tokens.
+func (c *Conn) charge(now time.Duration, n int32) {
+	if !c.bucket.take(now, n) {
 		c.fail(now, codec.Calm, "too many anomalies")
 	}
 }

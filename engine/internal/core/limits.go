@@ -35,6 +35,9 @@ const (
 	bucketSize = 10_000
 	bucketRate = 330
 
+	// repeatedAway is what a second GOAWAY costs, in tokens.
+	repeatedAway = 100
+
 	// smallGrant is the increment below which FLOW_CONTROL costs a token if nothing was sent.
 	smallGrant = 1024
 
@@ -62,8 +65,7 @@ type Timeouts struct {
 	// These are not configurable.
 	eof    time.Duration // data to send after the transport's end of stream; 5 s
 	linger time.Duration // an ERROR on channel 0 until the transport closes; 1 s
-	silly  time.Duration // a window smaller than minSplit; 200 ms
-	grant  time.Duration // consumed bytes, too few to be granted at once; under 1 s
+	soon   time.Duration // a small grant, or a small part of a frame; 250 ms
 }
 
 // defaults fills the zero fields.
@@ -84,6 +86,5 @@ func (t *Timeouts) defaults() {
 	set(&t.Drain, 30*time.Second)
 	t.eof = 5 * time.Second
 	t.linger = time.Second
-	t.silly = 200 * time.Millisecond
-	t.grant = 500 * time.Millisecond
+	t.soon = 250 * time.Millisecond
 }

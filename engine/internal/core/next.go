@@ -8,9 +8,12 @@ import (
 	"github.com/sscd-io/sscd/sched"
 )
 
-// controlBytes is the most that the control frames of one channel take: OPEN, two ACKs, a grant and
-// CLOSE.
-const controlBytes = 5*codec.HeaderSize + codec.MaxParams + 4
+// What control frames take: those of one channel at most (OPEN, two ACKs, a grant and CLOSE), and the
+// refusal of an OPEN.
+const (
+	controlBytes = 5*codec.HeaderSize + codec.MaxParams + 4
+	refusalBytes = codec.HeaderSize + 4
+)
 
 // Next builds the frames to write next. b must be empty; it stays so if there is nothing to send. The
 // transport tells with Sent what it took, and Next must not be called before it took all.
@@ -21,10 +24,12 @@ func (c *Conn) Next(now time.Duration, b *Batch) {
 		c.phase = lingering
 		c.appendError(b, 0, c.end.Code, c.end.Reason)
 	case running, halfEnd:
-		c.appendOwn(now, b)
-		c.appendChannels(now, b)
+		if c.mayTalk() {
+			c.appendOwn(now, b)
+			c.appendChannels(now, b)
+		}
 		if b.Len() == 0 {
-			c.finishIdle()
+			c.finishIdle(now)
 		}
 	}
 	if b.Len() > 0 {
@@ -39,30 +44,27 @@ func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 	c.pongs.append(c, b)
 	c.pings.append(now, c, b)
 	for i, r := range c.refused {
-		if !b.fits(codec.HeaderSize + 4) {
+		if !b.fits(refusalBytes, refusalBytes) {
 			c.refused = append(c.refused[:0], c.refused[i:]...)
 			return
 		}
 		c.appendError(b, r.id, r.code, "")
 	}
 	c.refused = nil
-	if c.sendAway {
-		c.sendAway = false
-		p := binary.BigEndian.AppendUint32(make([]byte, 4, 8), c.servedID)
-		b.frame(c.cfg.Pool, codec.Header{Type: codec.Error}, p)
-	}
 }
 
 // appendChannels appends frames of channels in the scheduler's order, as many as fit.
 func (c *Conn) appendChannels(now time.Duration, b *Batch) {
-	for b.fits(controlBytes) {
+	for b.fits(controlBytes, controlBytes) {
 		slot, kind, budget := c.queue.Next(c.arena.flows)
-		switch kind {
-		case sched.Nothing:
-			return
-		case sched.Control:
+		switch {
+		case kind == sched.Control:
 			c.appendControl(now, b, slot)
-		case sched.Data:
+		case c.sendAway:
+			c.appendAway(b)
+		case kind == sched.Nothing:
+			return
+		default:
 			if !c.appendData(now, b, slot, budget) {
 				return
 			}
@@ -95,6 +97,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 		b.frame(c.cfg.Pool, h, nil)
 	}
 	if send&sendGrant != 0 && r.in.owed > 0 && c.phase == running {
+		r.flags &^= cameSinceGrant
 		h.Type = codec.FlowControl
 		var p [4]byte
 		binary.BigEndian.PutUint32(p[:], r.in.grant())
@@ -131,6 +134,13 @@ func (c *Conn) sentClose(now time.Duration, slot uint32) {
 	c.startTimer(now, slot, closingTimer)
 }
 
+// appendAway appends GOAWAY.
+func (c *Conn) appendAway(b *Batch) {
+	c.sendAway = false
+	p := binary.BigEndian.AppendUint32(make([]byte, 4, 8), c.servedID)
+	b.frame(c.cfg.Pool, codec.Header{Type: codec.Error}, p)
+}
+
 // appendData appends DATA frames of a channel, of budget bytes in all or until its last frame is beyond
 // that, and returns false if they do not fit.
 func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) (fit bool) {
@@ -139,7 +149,11 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	freed, bytes := 0, 0 // of the queue, of the wire
 	n := c.sendable(r)
 	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
-		if fit = b.fits(codec.HeaderSize + n); !fit {
+		copied := codec.HeaderSize
+		if n <= copyLimit {
+			copied += n
+		}
+		if fit = b.fits(codec.HeaderSize+n, copied); !fit {
 			break
 		}
 		s := c.arena.segs.at(r.first)
@@ -185,12 +199,14 @@ func (c *Conn) appendError(b *Batch, channel uint32, code codec.Code, reason str
 }
 
 // finishIdle ends a connection that was to end and has nothing left to do or to send.
-func (c *Conn) finishIdle() {
+func (c *Conn) finishIdle(now time.Duration) {
 	switch {
 	case c.unsent > 0 || c.HasEvents():
 	case c.phase == halfEnd:
 		c.die(c.endOfStream())
 	case c.draining() && len(c.channels) == 0:
 		c.die(&End{Clean: true})
+	case c.quit != nil:
+		c.part(now)
 	}
 }

@@ -35,7 +35,7 @@ const pingBytes = 8
 // Ping sends a PING and returns its number, or false if too many are unanswered or the connection does
 // not allow it. Ponged follows if the peer answers.
 func (c *Conn) Ping() (seq uint32, ok bool) {
-	if c.pings.n == maxPings || c.phase != running || !c.client && !c.gotFrame {
+	if c.pings.n == maxPings || c.phase != running {
 		return 0, false
 	}
 	return c.pings.add(), true
@@ -67,7 +67,7 @@ func (p *pings) alive() { p.beats = 0 }
 
 // append appends the PINGs that have not left.
 func (p *pings) append(now time.Duration, c *Conn, b *Batch) {
-	for ; p.unsent > 0 && b.fits(codec.HeaderSize+pingBytes); p.unsent-- {
+	for ; p.unsent > 0 && b.fits(codec.HeaderSize+pingBytes, codec.HeaderSize+pingBytes); p.unsent-- {
 		next := &p.open[p.n-p.unsent]
 		next.at = now
 		var payload [pingBytes]byte
@@ -122,18 +122,34 @@ func (c *Conn) recvPong(now time.Duration, payload []byte) {
 type pongs struct {
 	first, last uint32
 	n           uint8
+	greeting    bool // the first one answers the peer's first frame, and is never dropped
 }
 
 // recvPing takes a PING.
 func (c *Conn) recvPing(now time.Duration, payload []byte) {
 	if c.pongs.n == maxPongs {
-		c.pongs.pop(c.arena).Release()
+		c.pongs.forget(c.arena)
 		c.token(now)
 		if c.phase != running {
 			return
 		}
 	}
 	c.pongs.push(c.arena, c.cfg.Pool.Copy(payload))
+}
+
+// forget drops the oldest PONG that may be dropped.
+func (p *pongs) forget(a *Arena) {
+	if !p.greeting {
+		p.pop(a).Release()
+		return
+	}
+	second := a.segs.at(p.first).next
+	a.segs.at(second).buf.Release()
+	next := a.segs.give(second)
+	if a.segs.at(p.first).next = next; next == 0 {
+		p.last = p.first
+	}
+	p.n--
 }
 
 func (p *pongs) push(a *Arena, buf *pool.Buf) {
@@ -160,6 +176,7 @@ func (p *pongs) pop(a *Arena) *pool.Buf {
 
 // append appends all PONGs.
 func (p *pongs) append(c *Conn, b *Batch) {
+	p.greeting = false
 	for p.first != 0 {
 		buf := p.pop(c.arena)
 		b.frame(c.cfg.Pool, codec.Header{Type: codec.Pong}, buf.B)

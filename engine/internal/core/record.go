@@ -38,7 +38,7 @@ type channel struct {
 }
 
 // flags of a record.
-type flags uint16
+type flags uint32
 
 const (
 	sendOpen       flags = 1 << iota // control frames to send: OPEN; its payload is the first segment
@@ -50,7 +50,9 @@ const (
 	byHand                           // the application returns credit with Consume
 	appClosed                        // the application called Close
 	sentSinceGrant                   // DATA went out since the last FLOW_CONTROL came
-	owing                            // in the connection's list of small grants
+	cameSinceGrant                   // DATA came since the last FLOW_CONTROL went out
+	owing                            // among soon.grants
+	dribbling                        // among soon.dribbles
 	squeeze                          // send even what is less than minSplit
 	tellWritable                     // to report: Writable
 	tellClosed                       // to report: Closed, for code

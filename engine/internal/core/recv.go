@@ -49,7 +49,11 @@ func (c *Conn) Step(now time.Duration, ev *Event) bool {
 			return false
 		}
 		c.begun = 0
-		c.gotFrame, c.splitter.Limits.Hello = true, false
+		if !c.gotFrame {
+			c.gotFrame = true
+			c.splitter.Limits.Ping = 0
+			c.pongs.greeting = f.Type == codec.Ping
+		}
 		c.arena.FramesIn++
 		if c.receive(now, &f, ev); ev.Kind != NoEvent {
 			return true
@@ -162,8 +166,8 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		c.control(slot, sendCloseAck)
 		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
 	case cross:
-		r.state = crossed
 		c.late += int64(r.in.window) + lateSlack // what it sends now is late
+		r.state = crossed
 		r.in.window = 0
 		c.control(slot, sendCloseAck)
 	case acked:
@@ -172,6 +176,8 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 	case discard:
 		if !r.in.take(len(f.Payload)) {
 			c.fault(now, codec.FlowControlError, f, "exceeds the window")
+		} else if len(f.Payload) == 0 {
+			c.token(now)
 		}
 	case reset:
 		if r.state != opening && r.state != abandoned {
@@ -200,6 +206,9 @@ func (c *Conn) lookup(id uint32) (state, uint32, *record) {
 	if ok {
 		c.lastID, c.lastSlot = id, slot
 		r := c.arena.records.at(slot)
+		if r.flags&sendOpen != 0 {
+			return idle, 0, nil // the peer can't know of it
+		}
 		return r.state, slot, r
 	}
 	highest := c.peerID
@@ -263,6 +272,7 @@ func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *recor
 		c.token(now)
 		return
 	}
+	r.flags |= cameSinceGrant
 	deaf := r.gate.isShut() // closed by the application, which waits for nothing more
 	if deaf || r.flags&byHand == 0 {
 		r.in.consume(uint32(n))
@@ -332,23 +342,11 @@ func (c *Conn) remoteEnd(p []byte) *End {
 
 // endOfStream is the end of a connection whose transport ended and that no ERROR explained.
 func (c *Conn) endOfStream() *End {
-	if begun, _ := c.splitter.Partial(); begun || len(c.channels) > 0 {
+	switch {
+	case c.cut || len(c.channels) > 0:
 		return &End{Code: codec.Internal, Err: io.ErrUnexpectedEOF}
+	case c.draining():
+		return &End{Clean: true}
 	}
 	return &End{Code: codec.Internal, Err: io.EOF}
-}
-
-// settle grants what is owed on the channel in slot: at once if that is much, else with others soon.
-func (c *Conn) settle(now time.Duration, slot uint32, r *record) {
-	switch {
-	case c.phase != running || r.state != open && r.state != opening:
-	case r.in.owed >= startWindow/2:
-		c.control(slot, sendGrant)
-	case r.flags&owing == 0:
-		r.flags |= owing
-		if len(c.grants) == 0 {
-			c.grantAt = now + c.cfg.Timeouts.grant
-		}
-		c.grants = append(c.grants, r.handle(slot))
-	}
 }

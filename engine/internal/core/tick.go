@@ -17,8 +17,8 @@ func (c *Conn) Deadline(now time.Duration) time.Duration {
 		return never
 	}
 	d := never
-	if c.grantAt != 0 {
-		d = c.grantAt
+	if c.soon.at != 0 {
+		d = c.soon.at
 	}
 	return min(d, max(c.firstEnd(now), c.grace))
 }
@@ -54,7 +54,7 @@ func (c *Conn) firstEnd(now time.Duration) time.Duration {
 func (c *Conn) nextBeat() time.Duration {
 	t := &c.cfg.Timeouts
 	switch {
-	case !c.client && !c.gotFrame:
+	case !c.mayTalk():
 		return c.started + t.FirstFrame
 	case c.pings.beats == 0:
 		return c.received + t.Keepalive
@@ -72,8 +72,8 @@ func (c *Conn) frameDeadline() time.Duration {
 // Tick does what is due. Events may follow, and frames.
 func (c *Conn) Tick(now time.Duration) {
 	c.check()
-	if c.grantAt != 0 && now >= c.grantAt {
-		c.grantSmall()
+	if c.soon.at != 0 && now >= c.soon.at {
+		c.tickSoon(now)
 	}
 	due := c.firstEnd(now)
 	if now < max(due, c.grace) || c.phase == over {
@@ -88,9 +88,12 @@ func (c *Conn) Tick(now time.Duration) {
 	t := &c.cfg.Timeouts
 	switch {
 	case c.until != 0 && now >= c.until:
-		if c.phase == halfEnd {
+		switch {
+		case c.phase == halfEnd:
 			c.die(c.endOfStream())
-		} else {
+		case c.quit != nil:
+			c.failWith(now, c.quit)
+		default:
 			c.die(&End{Code: codec.Timeout, Reason: "drain took too long"})
 		}
 	case c.unsent > 0 && now >= c.progress+t.Stall:
@@ -99,7 +102,7 @@ func (c *Conn) Tick(now time.Duration) {
 	case c.begun != 0 && now >= c.frameDeadline():
 		c.fail(now, codec.Timeout, "a frame takes too long to arrive")
 	case now < c.nextBeat():
-	case !c.client && !c.gotFrame:
+	case !c.mayTalk():
 		c.die(&End{Code: codec.Timeout, Reason: "no frame came"})
 	case c.pings.beats < 2:
 		c.beat(now)
@@ -113,31 +116,12 @@ func (c *Conn) Tick(now time.Duration) {
 
 // beat sends a PING of the keep-alive.
 func (c *Conn) beat(now time.Duration) {
-	if !c.client && !c.gotFrame {
+	if !c.mayTalk() {
 		return
 	}
 	c.pings.beats++
 	c.pings.beatAt = now
 	c.pings.add()
-}
-
-// grantSmall grants what is owed on channels that were owed little.
-func (c *Conn) grantSmall() {
-	for _, h := range c.grants {
-		r := c.arena.get(h)
-		if r == nil {
-			continue
-		}
-		r.flags &^= owing
-		r.in.consume(r.consumed.Swap(0))
-		if r.in.owed > 0 && (r.state == open || r.state == opening) {
-			c.control(h.Slot, sendGrant)
-		}
-	}
-	c.grantAt = 0
-	if c.grants = c.grants[:0]; cap(c.grants) > 1024 {
-		c.grants = nil
-	}
 }
 
 // expireTimers ends the waits that are over.
@@ -159,9 +143,6 @@ func (c *Conn) expireTimers(now time.Duration) {
 func (c *Conn) expired(now time.Duration, slot uint32, kind timerKind) {
 	r := c.arena.records.at(slot)
 	switch kind {
-	case sillyTimer:
-		r.flags |= squeeze
-		c.ready(now, slot, r)
 	case closingTimer:
 		c.close(slot)
 		r.code = codec.Timeout

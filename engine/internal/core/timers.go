@@ -12,9 +12,11 @@ const (
 	openingTimer             // for the answer to OPEN
 	closeWaitTimer           // for its data to leave, so that CLOSE can
 	closingTimer             // for the ACK of CLOSE
-	sillyTimer               // for more window than a few bytes
 	noWindowTimer            // for window
 	numTimers
+
+	keptList = numTimers // closed, and kept until the application releases it; without a deadline
+	numLists = keptList + 1
 )
 
 // timerList is the channels that wait for one kind of thing.
@@ -29,8 +31,6 @@ func (t *Timeouts) duration(kind timerKind) time.Duration {
 		return t.CloseWait
 	case closingTimer:
 		return t.Closing
-	case sillyTimer:
-		return t.silly
 	default:
 		return t.NoWindow
 	}
@@ -38,11 +38,16 @@ func (t *Timeouts) duration(kind timerKind) time.Duration {
 
 // startTimer makes the channel in slot wait for kind, instead of for what it waited.
 func (c *Conn) startTimer(now time.Duration, slot uint32, kind timerKind) {
+	c.enlist(slot, kind)
+	c.arena.records.at(slot).deadline = milliseconds(now + c.cfg.Timeouts.duration(kind))
+}
+
+// enlist puts the channel in slot at the end of the list of kind.
+func (c *Conn) enlist(slot uint32, kind timerKind) {
 	c.stopTimer(slot)
 	r := c.arena.records.at(slot)
 	l := &c.timers[kind]
 	r.timer = kind
-	r.deadline = milliseconds(now + c.cfg.Timeouts.duration(kind))
 	r.prevTimer, r.nextTimer = l.last, 0
 	if l.last == 0 {
 		l.first = slot

@@ -50,6 +50,7 @@ type machine struct {
 	handles map[uint32]Handle // by channel id
 	refuse  codec.Code        // what to answer OPEN with; NoError: accept
 	byHand  bool              // accept with manual credit
+	keep    bool              // the application goes on with channels that have ended
 	blocked bool              // the transport takes nothing
 	batch   Batch
 	over    bool
@@ -133,7 +134,7 @@ func (m *machine) command(d *datadriven.TestData) {
 	case "application": // how it answers OPEN from now on
 		code, _ := strconv.Atoi(arg("refuse"))
 		m.refuse = codec.Code(code)
-		m.byHand = d.HasArg("by-hand")
+		m.byHand, m.keep = d.HasArg("by-hand"), d.HasArg("keep")
 	case "open":
 		h := m.arena.Open()
 		var params *pool.Buf
@@ -178,6 +179,10 @@ func (m *machine) command(d *datadriven.TestData) {
 		m.printf("ping %d %v", seq, ok)
 	case "goaway":
 		m.conn.GoAway(m.now)
+	case "quit":
+		m.conn.Quit(m.now, &End{Code: codec.Cancelled, Reason: "enough"})
+	case "release":
+		m.conn.Release(m.handles[num(0)])
 	case "eof":
 		m.conn.PeerClosed(m.now, nil)
 	case "broken":
@@ -272,7 +277,7 @@ func join(b []byte, batch *Batch) []byte {
 // frames prints what is whole of the bytes sent.
 func (m *machine) frames() {
 	var s codec.Splitter
-	s.Limits.Hello = true
+	s.Limits.Pong = codec.MaxHello
 	s.Feed(m.wire)
 	for {
 		var f codec.Frame
@@ -338,6 +343,10 @@ func (m *machine) event(ev Event) {
 		m.printf("event writable %d", id)
 	case Closed:
 		m.printf("event closed %d: %s", id, ev.End.text())
+		if m.keep {
+			m.conn.Keep(ev.Channel)
+			return
+		}
 		m.conn.Release(ev.Channel)
 		if m.arena.Live(ev.Channel) != (m.arena.records.at(ev.Channel.Slot).state == closed) {
 			m.t.Errorf("handle of released channel %d", id)
