@@ -54,7 +54,10 @@ func (ch Channel) reserve(n int) error {
 		return ErrTooLarge
 	}
 	if n == 0 {
-		return nil
+		if ch.arena().Sends(ch.handle) {
+			return nil
+		}
+		return ErrClosed
 	}
 	switch ch.arena().Reserve(ch.handle, n, ch.conn.engine.sendQueue) {
 	case core.SendOK:
@@ -114,9 +117,6 @@ func (ch Channel) post(op loop.Op) error {
 	op.Conn, op.Channel = &ch.conn.lc, ch.handle
 	if ch.conn.lc.Loop().Post(op) {
 		return nil
-	}
-	if op.Buf != nil {
-		op.Buf.Release()
 	}
 	return ErrClosed
 }

@@ -14,6 +14,9 @@ import (
 // MaxMessage is the largest message that Channel.Send takes, in bytes.
 const MaxMessage = 16 << 20
 
+// maxTimeout bounds all Timeouts; what is longer is meant to be never, and nothing waits for ever.
+const maxTimeout = 7 * 24 * time.Hour
+
 // Backend is how bytes get from and to sockets.
 type Backend string
 
@@ -119,6 +122,19 @@ func (c *Config) check() error {
 	} {
 		if f.value < 0 || f.value > f.max {
 			return fmt.Errorf("engine: Config.%s is %d, not 0 to %d", f.name, f.value, f.max)
+		}
+	}
+	t := &c.Timeouts
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Keepalive", t.Keepalive}, {"FirstFrame", t.FirstFrame}, {"Frame", t.Frame}, {"Stall", t.Stall},
+		{"Opening", t.Opening}, {"Closing", t.Closing}, {"CloseWait", t.CloseWait}, {"NoWindow", t.NoWindow},
+		{"Drain", t.Drain},
+	} {
+		if f.value < 0 || f.value > maxTimeout {
+			return fmt.Errorf("engine: Config.Timeouts.%s is %v, not 0 to %v", f.name, f.value, maxTimeout)
 		}
 	}
 	switch c.Backend {

@@ -17,6 +17,7 @@ type Conn struct {
 	engine  *Engine
 	lc      loop.Conn
 	context atomic.Pointer[any]
+	ended   atomic.Bool
 	pinger  *pinger // inside the loop; nil until Ping is called
 }
 
@@ -32,6 +33,9 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 	if len(params) > codec.MaxParams {
 		return Channel{}, fmt.Errorf("engine: target and metadata take more than %d bytes", codec.MaxParams)
 	}
+	if c.ended.Load() {
+		return Channel{}, ErrClosed
+	}
 	l := c.lc.Loop()
 	ch := Channel{c, l.Arena.Open()}
 	if o.Context != nil {
@@ -42,6 +46,9 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 		op.Buf = c.engine.pool.Copy(params)
 	}
 	if err := ch.post(op); err != nil {
+		if op.Buf != nil {
+			op.Buf.Release()
+		}
 		l.Contexts.Set(ch.handle, nil)
 		l.Arena.Cancel(ch.handle)
 		return Channel{}, err
@@ -49,8 +56,9 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 	return ch, nil
 }
 
-// Close ends the connection at once; the peer is told. Channels end with a *ConnError that is
-// net.ErrClosed. It returns before that is done; OnDisconnect follows.
+// Close ends the connection. Its channels take no more to send; what waits gets a second to leave, then
+// those that are not closed end with a *ConnError that is net.ErrClosed, and the peer is told. It returns
+// before that is done; OnDisconnect follows.
 func (c *Conn) Close() error {
 	return c.call(func() {
 		c.lc.Quit(core.End{Code: codec.Cancelled, Reason: "closed", Err: net.ErrClosed})
@@ -114,8 +122,14 @@ func (e *connEvents) Data(ch core.Handle, p []byte) {
 
 func (e *connEvents) Writable(ch core.Handle) { e.engine.handler.OnWritable(Channel{e.conn(), ch}) }
 
-func (e *connEvents) Closed(ch core.Handle, end *core.End) {
-	e.engine.handler.OnClose(Channel{e.conn(), ch}, errorOf(end))
+func (e *connEvents) Closed(ch core.Handle, end *core.End) loop.Fate {
+	c := Channel{e.conn(), ch}
+	err := errorOf(end)
+	e.engine.handler.OnClose(c, err)
+	if s, ok := e.engine.handler.(streams); ok {
+		return s.fate(c, err)
+	}
+	return loop.Release
 }
 
 func (e *connEvents) Ponged(seq uint32, took time.Duration) {
@@ -127,10 +141,17 @@ func (e *connEvents) Ponged(seq uint32, took time.Duration) {
 func (e *connEvents) GoneAway() {}
 
 func (e *connEvents) Down(end *core.End) {
+	e.ended.Store(true)
 	if e.pinger != nil {
 		e.pinger.fail()
 	}
 	if h, ok := e.engine.handler.(ConnHandler); ok {
 		h.OnDisconnect(e.conn(), errorOf(end))
+	}
+}
+
+func (e *connEvents) Gone() {
+	if s, ok := e.engine.handler.(streams); ok {
+		s.gone(e.conn())
 	}
 }

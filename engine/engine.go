@@ -22,6 +22,8 @@ type Engine struct {
 	pool      *pool.Pool
 	sendQueue int
 
+	closing sync.Mutex // one Close at a time: all return when everything has ended
+
 	mu        sync.Mutex // never held by who waits for a loop: in callbacks it is wanted too
 	gone      *sync.Cond // on mu: a connection has ended
 	closed    bool
@@ -126,7 +128,7 @@ func (e *Engine) over(n *netio.Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.conns, n)
-	e.past.addLoop(n.Loop)
+	e.past.addCounters(n.Loop)
 	e.gone.Broadcast()
 }
 
@@ -173,6 +175,8 @@ func (e *Engine) connsLocked() int64 {
 // Close ends all connections at once, without a word to the peers, and everything the engine has. It
 // blocks until that is done.
 func (e *Engine) Close() error {
+	e.closing.Lock()
+	defer e.closing.Unlock()
 	e.closeListeners()
 	e.mu.Lock()
 	var wait []*netio.Conn
@@ -190,7 +194,7 @@ func (e *Engine) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, l := range loops.all() {
-		e.past.addLoop(l)
+		e.past.addCounters(l)
 	}
 	return err
 }
@@ -214,8 +218,8 @@ func (e *Engine) closeListeners() {
 func (e *Engine) eachConn(f func(*loop.Conn)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, c := range e.conns {
-		c.call(func() { f(&c.lc) })
+	for n, c := range e.conns { // c may not be attached to its loop yet
+		n.Loop.Post(loop.Op{Kind: loop.Call, Conn: &c.lc, Func: func() { f(&c.lc) }})
 	}
 	for _, l := range e.loops.all() {
 		l.Call(func() {

@@ -45,12 +45,6 @@ type ChannelError struct {
 
 func (e *ChannelError) Error() string { return describe("channel", e.Code, e.Remote, e.Reason, nil) }
 
-// Timeout makes a channel that a deadline of the protocol ended a net.Error.
-func (e *ChannelError) Timeout() bool { return e.Code == codec.Timeout }
-
-// Temporary is part of net.Error.
-func (e *ChannelError) Temporary() bool { return false }
-
 // ConnError is the end of a connection, and of all its channels.
 type ConnError struct {
 	Code   Code
@@ -63,12 +57,6 @@ func (e *ConnError) Error() string { return describe("connection", e.Code, e.Rem
 
 // Unwrap returns Err.
 func (e *ConnError) Unwrap() error { return e.Err }
-
-// Timeout makes a connection that a deadline of the protocol ended a net.Error.
-func (e *ConnError) Timeout() bool { return e.Code == codec.Timeout }
-
-// Temporary is part of net.Error.
-func (e *ConnError) Temporary() bool { return false }
 
 func describe(what string, code Code, remote bool, reason string, err error) string {
 	s := fmt.Sprintf("engine: %s ended by this side: %v", what, code)
@@ -87,12 +75,10 @@ func describe(what string, code Code, remote bool, reason string, err error) str
 // errorOf is what an end means to the application: nil if it is clean.
 func errorOf(end *core.End) error {
 	switch {
-	case end.Conn && end.Clean:
+	case end.Clean:
 		return nil
 	case end.Conn:
 		return &ConnError{Code: end.Code, Remote: end.Remote, Reason: end.Reason, Err: end.Err}
-	case end.Clean:
-		return nil
 	}
 	return &ChannelError{Code: end.Code, Remote: end.Remote, Reason: end.Reason}
 }

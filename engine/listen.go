@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 
 	"github.com/sscd-io/sscd/engine/internal/gate"
 )
@@ -19,6 +20,9 @@ type Listener struct {
 	backlog []*Session
 	closed  bool
 }
+
+// maxSessions is how many sessions wait for Listener.Accept. More are ended.
+const maxSessions = 4096
 
 // Listen listens on a TCP address, "host:port", or on a Unix socket, "unix:path".
 func Listen(addr string, cfg Config) (*Listener, error) {
@@ -39,11 +43,17 @@ func Listen(addr string, cfg Config) (*Listener, error) {
 	return l, nil
 }
 
-// accepted puts a session into the backlog. Sessions that nobody accepts live all the same, and are
-// bounded as connections are.
+// accepted puts a session into the backlog, where those that have ended meanwhile make room.
 func (l *Listener) accepted(s *Session) {
 	l.accept.Lock()
 	defer l.accept.Unlock()
+	if len(l.backlog) >= maxSessions {
+		l.backlog = slices.DeleteFunc(l.backlog, func(s *Session) bool { return s.Err() != nil })
+	}
+	if len(l.backlog) >= maxSessions {
+		s.conn.Close()
+		return
+	}
 	l.backlog = append(l.backlog, s)
 	l.accept.Broadcast()
 }

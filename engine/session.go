@@ -2,11 +2,14 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/gate"
+	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
 // Session is a connection with blocking calls: streams are opened and accepted on it by either side.
@@ -15,6 +18,7 @@ type Session struct {
 	own  *Engine       // ended with the session; nil if a Listener has it
 	done chan struct{} // closed when the connection has ended
 	err  error         // why; valid once done is closed
+	gone chan struct{} // closed when nothing leaves any more
 
 	accept  gate.Gate
 	backlog []*Stream // opened by the peer, not accepted yet
@@ -86,7 +90,8 @@ func (s *Session) Open(ctx context.Context, o OpenOptions) (*Stream, error) {
 	return st, nil
 }
 
-// Accept waits for a stream that the peer opens. When the session has ended it returns why: ErrClosed if
+// Accept waits for a stream that the peer opens, which must be closed in the end: until then it counts for
+// Config.MaxChannels, also when the peer has ended it. When the session has ended it returns why: ErrClosed if
 // this side closed it.
 func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 	s.accept.Lock()
@@ -110,15 +115,27 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 // Ping measures the round trip time to the peer. It blocks.
 func (s *Session) Ping(ctx context.Context) (time.Duration, error) { return s.conn.Ping(ctx) }
 
-// Close ends the session and its streams at once; the peer is told. It waits for that, for about a second
-// at most.
+// Close ends the session and its streams. What was written gets a second to leave; then the peer is told.
+// Close waits for all that, for two seconds at most.
 func (s *Session) Close() error {
 	s.conn.Close()
-	<-s.done
+	<-s.gone
 	if s.own != nil {
 		return s.own.Close()
 	}
 	return nil
+}
+
+// Shutdown tells the peer that no new streams are taken, and waits until those there are have ended,
+// within Timeouts.Drain, or until ctx is done, whose error it returns then. The session is closed in both
+// cases.
+func (s *Session) Shutdown(ctx context.Context) error {
+	s.conn.GoAway()
+	select {
+	case <-s.gone:
+	case <-ctx.Done():
+	}
+	return errors.Join(ctx.Err(), s.Close())
 }
 
 // Done is closed when the session has ended, for whatever reason.
@@ -141,8 +158,8 @@ func (s *Session) LocalAddr() net.Addr { return s.conn.LocalAddr() }
 // RemoteAddr returns the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
 
-// Conn returns the session's connection.
-func (s *Session) Conn() *Conn { return s.conn }
+// Socket returns what the kernel made of the socket's options, as Conn.Socket does.
+func (s *Session) Socket() (SocketConfig, error) { return s.conn.Socket() }
 
 // Stats returns the counters of the session, or of the listener that it came from.
 func (s *Session) Stats() Stats { return s.conn.engine.Stats() }
@@ -152,7 +169,7 @@ type streams struct{ accepted func(*Session) }
 
 // OnConnect makes the session of a connection.
 func (h streams) OnConnect(c *Conn) {
-	s := &Session{conn: c, done: make(chan struct{})}
+	s := &Session{conn: c, done: make(chan struct{}), gone: make(chan struct{})}
 	c.SetContext(s)
 	if h.accepted != nil {
 		h.accepted(s)
@@ -181,7 +198,7 @@ func (h streams) OnOpen(ch Channel, r OpenRequest) Answer {
 		return Answer{Code: Refused}
 	}
 	st := newStream(s)
-	st.ch, st.accepted = ch, true
+	st.ch, st.accepted, st.theirs = ch, true, true
 	st.target, st.metadata = string(r.Target), append([]byte(nil), r.Metadata...)
 	ch.SetContext(st)
 	s.backlog = append(s.backlog, st)
@@ -192,3 +209,29 @@ func (h streams) OnOpen(ch Channel, r OpenRequest) Answer {
 func (h streams) OnData(ch Channel, p []byte)   { ch.Context().(*Stream).received(p) }
 func (h streams) OnWritable(ch Channel)         { ch.Context().(*Stream).writable() }
 func (h streams) OnClose(ch Channel, err error) { ch.Context().(*Stream).ended(err) }
+
+// fate is what becomes of a channel that ended with err: those the peer opened are kept until the
+// application closes their stream, so that a peer has no more of its goroutines than channels. One that
+// was reset before anybody accepted it is none any more.
+func (h streams) fate(ch Channel, err error) loop.Fate {
+	st := ch.Context().(*Stream)
+	if _, reset := err.(*ChannelError); reset && st.session.forget(st) {
+		return loop.Useless
+	}
+	return st.fate()
+}
+
+// forget takes a stream out of the backlog, and returns whether it was there.
+func (s *Session) forget(st *Stream) bool {
+	s.accept.Lock()
+	defer s.accept.Unlock()
+	i := slices.Index(s.backlog, st)
+	if i < 0 {
+		return false
+	}
+	s.backlog = slices.Delete(s.backlog, i, i+1)
+	return true
+}
+
+// gone takes note that nothing leaves any more.
+func (h streams) gone(c *Conn) { close(c.Context().(*Session).gone) }

@@ -12,7 +12,7 @@ type Stats struct {
 	Conns       int    // connections now
 	ConnsServed uint64 // connections ever
 
-	Channels         int    // open, opening or closing now
+	Channels         int    // now; those that have ended too, until the application is through with them
 	ChannelsAccepted uint64 // opened by peers
 	ChannelsOpened   uint64 // opened by this side
 	ChannelsRefused  uint64 // opens of peers that were refused
@@ -42,10 +42,12 @@ func (e *Engine) Stats() Stats {
 	s.ErrorsSent, s.ErrorsReceived = nil, nil
 	s.addErrors(e.past.ErrorsSent, e.past.ErrorsReceived)
 	for n := range e.conns {
-		s.addLoop(n.Loop)
+		s.addCounters(n.Loop)
+		s.addGauges(n.Loop)
 	}
 	for _, l := range e.loops.all() {
-		s.addLoop(l)
+		s.addCounters(l)
+		s.addGauges(l)
 	}
 	for _, l := range e.listeners {
 		l.addTo(&s)
@@ -53,11 +55,15 @@ func (e *Engine) Stats() Stats {
 	return s
 }
 
-// addLoop adds the counters of a loop.
-func (s *Stats) addLoop(l *loop.Loop) {
+// addGauges adds what a loop has now.
+func (s *Stats) addGauges(l *loop.Loop) {
 	s.Conns += int(l.Stats.Conns.Load())
-	s.ConnsServed += l.Stats.Served.Load()
 	s.Channels += l.Arena.Used()
+}
+
+// addCounters adds what a loop has counted.
+func (s *Stats) addCounters(l *loop.Loop) {
+	s.ConnsServed += l.Stats.Served.Load()
 	s.ChannelsAccepted += l.Arena.Accepted.Load()
 	s.ChannelsOpened += l.Arena.Opened.Load()
 	s.ChannelsRefused += l.Arena.Refused.Load()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/gate"
+	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/pool"
 )
 
@@ -18,12 +19,14 @@ import (
 //
 // What ends a stream is seen so:
 //
-//	                       Read, when all that came is read    Write
-//	Close by this side     ErrClosed                           ErrClosed
-//	Close by the peer      io.EOF                              *ChannelError, ClosedError, Remote
-//	Reset by either side   *ChannelError                       *ChannelError
-//	end of the session     *ConnError                          *ConnError
-//	deadline               os.ErrDeadlineExceeded              os.ErrDeadlineExceeded
+//	                       Read                              Write
+//	Close by this side     ErrClosed                         ErrClosed
+//	Close by the peer      io.EOF, when all is read          *ChannelError, ClosedError, Remote
+//	Reset by the peer      *ChannelError                     *ChannelError
+//	end of the session     *ConnError, when all is read      *ConnError
+//	deadline               os.ErrDeadlineExceeded            os.ErrDeadlineExceeded
+//
+// A stream must be closed, whatever ended it.
 type Stream struct {
 	session  *Session
 	ch       Channel
@@ -45,8 +48,10 @@ type Stream struct {
 		rounds uint32 // counts OnWritable
 		end    error  // nothing more goes
 	}
+	theirs   bool // the peer opened it
 	accepted bool // guarded by write
 	closed   bool // by this side; guarded by both gates
+	kept     bool // the channel has ended and waits to be let go; guarded by both gates
 }
 
 // chunkBytes is the least that is taken from the pool for bytes that nobody waits for: chunks of small
@@ -263,6 +268,9 @@ func (s *Stream) ended(err error) {
 	if s.read.end == nil {
 		s.read.end = readEnd
 	}
+	if _, reset := err.(*ChannelError); reset {
+		s.drop()
+	}
 	s.read.Broadcast()
 	s.read.Unlock()
 	s.write.Lock()
@@ -290,29 +298,50 @@ func (s *Stream) shut() {
 	s.write.Lock()
 	s.read.Lock()
 	s.closed = true
-	for _, c := range s.read.chunks {
-		c.Release()
-	}
-	s.read.chunks = nil
+	kept := s.kept
+	s.kept = false
+	s.drop()
 	s.read.Broadcast()
 	s.read.Unlock()
 	s.write.Broadcast()
 	s.write.Unlock()
+	if kept {
+		s.ch.post(loop.Op{Kind: loop.Let})
+	}
+}
+
+// fate returns what becomes of the channel, which has ended.
+func (s *Stream) fate() loop.Fate {
+	s.write.Lock()
+	defer s.write.Unlock()
+	s.read.Lock()
+	defer s.read.Unlock()
+	if s.closed || !s.theirs {
+		return loop.Release
+	}
+	s.kept = true
+	return loop.Keep
+}
+
+// drop drops what came and was not read, and returns how much that was.
+func (s *Stream) drop() (n int) {
+	r := &s.read
+	for _, c := range r.chunks {
+		n += len(c.B)
+		c.Release()
+	}
+	if r.chunks != nil {
+		n -= r.off
+	}
+	r.chunks, r.off = nil, 0
+	return n
 }
 
 // CloseRead ends reading: what came is dropped, and what comes. The peer may go on writing.
 func (s *Stream) CloseRead() error {
 	r := &s.read
 	r.Lock()
-	dropped := 0
-	for i, c := range r.chunks {
-		dropped += len(c.B)
-		if i == 0 {
-			dropped -= r.off
-		}
-		c.Release()
-	}
-	r.chunks = nil
+	dropped := s.drop()
 	if r.end == nil {
 		r.end = ErrClosed
 	}

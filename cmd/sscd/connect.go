@@ -120,14 +120,10 @@ func receive(out io.Writer, stream *engine.Stream, ended <-chan struct{}, wait t
 // more channels, so it ends then.
 func hangUp(ctx context.Context, session *engine.Session, stream *engine.Stream) error {
 	stream.Close()
-	session.Conn().GoAway()
-	select {
-	case <-session.Done():
-	case <-ctx.Done():
-		return nil
+	if err := session.Shutdown(ctx); err != nil && ctx.Err() == nil {
+		return err
 	}
-	// io.EOF is the end of a session without channels that the peer was the first to see.
-	if err := session.Err(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
+	if err := session.Err(); !errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
 		return err
 	}
 	return nil

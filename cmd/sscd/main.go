@@ -25,8 +25,8 @@ const usage = `usage: sscd serve [flags]
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop) // so that a second one ends the process at once
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"io"
 	"log/slog"
@@ -56,10 +55,8 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	<-ctx.Done()
 	s := e.Stats()
 	log.Info("draining", "conns", s.Conns, "channels", s.Channels)
-	// Connections end by themselves at the drain deadline; this bounds what else there may be.
-	deadline, cancel := context.WithTimeout(context.Background(), cfg.Timeouts.Drain+5*time.Second)
-	defer cancel()
-	if err := e.Shutdown(deadline); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	// Connections end by themselves at the drain deadline; a second signal ends the process.
+	if err := e.Shutdown(context.Background()); err != nil {
 		return err
 	}
 	log.Info("ended")

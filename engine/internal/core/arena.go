@@ -81,6 +81,12 @@ func cost(n int) int { return max(n, minCost) }
 // channel by its connection must follow.
 func (a *Arena) Shut(h Handle) bool { return a.records.at(h.Slot).gate.shut(h.Gen) }
 
+// Sends returns whether h names a channel that takes bytes, when there is room.
+func (a *Arena) Sends(h Handle) bool {
+	r := a.records.at(h.Slot)
+	return r.gate.generation() == h.Gen && !r.gate.isShut()
+}
+
 // Used is how many slots channels hold now.
 func (a *Arena) Used() int {
 	a.mu.Lock()

@@ -126,9 +126,12 @@ func (b *Batch) Release() {
 	b.used, b.bytes, b.frames = 0, 0, 0
 }
 
-// Free gives everything back.
+// Free gives everything back, and leaves b empty and small.
 func (b *Batch) Free() {
 	b.Release()
+	if cap(b.Slices) > 64 {
+		b.Slices, b.bufs = nil, nil
+	}
 	if b.head != nil {
 		b.head.Release()
 		b.head = nil

@@ -15,7 +15,7 @@ func (c *Conn) check() {
 	if len(c.channels) > checkedChannels {
 		return
 	}
-	accepted := 0
+	accepted := uint32(0)
 	for id, slot := range c.channels {
 		r := c.arena.records.at(slot)
 		if err := c.checkChannel(slot, r); err != nil {

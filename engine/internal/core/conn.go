@@ -12,9 +12,8 @@ import (
 
 // Conn is one side of one connection. One goroutine at a time may use it.
 type Conn struct {
-	cfg    *Config
-	arena  *Arena
-	client bool // this side dialled
+	cfg   *Config
+	arena *Arena
 
 	// Input.
 	splitter codec.Splitter
@@ -26,10 +25,10 @@ type Conn struct {
 	channels map[uint32]uint32 // id to slot of those that are not closed
 	lastID   uint32            // the one of them found last, and its slot: frames of a channel often
 	lastSlot uint32            // come in a row
-	accepted int               // slots held by channels the peer opened
 	nextID   uint64            // of the channel we open next; beyond 2^32-1 none is left
 	sentID   uint32            // the highest id an OPEN was sent for
 	peerID   uint32            // the highest id the peer opened
+	accepted uint32            // slots held by channels the peer opened
 	pending  Handle            // Opened was reported for it, and not answered yet
 	timers   [numLists]timerList
 	soon     soon
@@ -42,17 +41,18 @@ type Conn struct {
 	unsent  int // bytes of the batch that the transport has not taken yet
 
 	// Life.
+	client    bool // this side dialled
 	phase     phase
 	gotFrame  bool
-	goneAway  bool   // GOAWAY came
-	goingAway bool   // GOAWAY is sent, or to be sent
-	sendAway  bool   // it is to be sent
-	servedID  uint32 // the peer's channels up to this one are served, once goingAway
-	events    events
+	goneAway  bool          // GOAWAY came
+	goingAway bool          // GOAWAY is sent, or to be sent
+	sendAway  bool          // it is to be sent
 	parted    bool          // Quit waits for nothing but ACKs of CLOSE
 	cut       bool          // the transport ended within a frame
-	awayID    uint32        // the peer serves our channels up to this one, once goneAway
+	servedID  uint32        // the peer's channels up to this one are served, once goingAway
+	awayID    uint32        // the peer serves ours up to this one, once goneAway
 	news      news          // to report, of the connection itself
+	events    events        // of channels
 	quit      *End          // what Quit was called with, if it was
 	end       *End          // from phase failing on
 	started   time.Duration // of the connection
@@ -61,6 +61,7 @@ type Conn struct {
 	begun     time.Duration // the frame that is not whole yet began; 0 if there is none
 	until     time.Duration // the end of the phase, or of the drain while running
 	grace     time.Duration // nothing is ended before
+	spoke     time.Duration // DATA last left; 0 if none did
 }
 
 // phase is the life of a connection.
@@ -131,26 +132,6 @@ func (c *Conn) draining() bool { return c.goingAway || c.goneAway }
 func (c *Conn) Sent(now time.Duration, n int) {
 	c.unsent -= n
 	c.progress = now
-}
-
-// PeerClosed tells that the transport has ended: with the peer's end of stream if err is nil.
-func (c *Conn) PeerClosed(now time.Duration, err error) {
-	switch {
-	case c.phase >= failing:
-		c.phase = over
-	case c.phase == halfEnd:
-		c.die(c.endOfStream())
-	case err != nil:
-		c.die(&End{Code: codec.Internal, Err: err})
-	case c.quit != nil && len(c.channels) > 0:
-		c.die(c.quit)
-	default:
-		c.phase = halfEnd
-		c.cut, _ = c.splitter.Partial()
-		c.splitter.Reset((*carrier)(c))
-		c.begun = 0
-		c.until = now + c.cfg.Timeouts.eof
-	}
 }
 
 // Abort ends the connection without a word, for a reason of this side's.

@@ -177,6 +177,7 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		return fit
 	}
 	r.flags |= sentSinceGrant
+	c.spoke = now
 	if r.gate.free(freed, c.cfg.SendQueue/2) {
 		c.report(slot, tellWritable)
 	}
@@ -202,6 +203,7 @@ func (c *Conn) appendError(b *Batch, channel uint32, code codec.Code, reason str
 func (c *Conn) finishIdle(now time.Duration) {
 	switch {
 	case c.unsent > 0 || c.HasEvents():
+	case c.phase == halfEnd && now < c.patience():
 	case c.phase == halfEnd:
 		c.die(c.endOfStream())
 	case c.draining() && len(c.channels) == 0:

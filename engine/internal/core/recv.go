@@ -3,7 +3,6 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -238,7 +237,7 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 	switch {
 	case err != nil:
 		code = codec.ProtocolError
-	case c.accepted >= c.cfg.MaxChannels, c.draining():
+	case int(c.accepted) >= c.cfg.MaxChannels, c.draining():
 		code = codec.Refused
 	}
 	if code != codec.NoError {
@@ -338,15 +337,4 @@ func (c *Conn) remoteEnd(p []byte) *End {
 	}
 	c.arena.ErrorsReceived.add(end.Code)
 	return end
-}
-
-// endOfStream is the end of a connection whose transport ended and that no ERROR explained.
-func (c *Conn) endOfStream() *End {
-	switch {
-	case c.cut || len(c.channels) > 0:
-		return &End{Code: codec.Internal, Err: io.ErrUnexpectedEOF}
-	case c.draining():
-		return &End{Clean: true}
-	}
-	return &End{Code: codec.Internal, Err: io.EOF}
 }

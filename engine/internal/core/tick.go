@@ -29,6 +29,9 @@ func (c *Conn) firstEnd(now time.Duration) time.Duration {
 	if c.until != 0 {
 		d = c.until
 	}
+	if c.phase == halfEnd && c.unsent == 0 && c.queue.Empty() {
+		d = min(d, c.patience())
+	}
 	t := &c.cfg.Timeouts
 	if c.unsent > 0 {
 		d = min(d, c.progress+t.Stall)
@@ -96,6 +99,8 @@ func (c *Conn) Tick(now time.Duration) {
 		default:
 			c.die(&End{Code: codec.Timeout, Reason: "drain took too long"})
 		}
+	case c.phase == halfEnd && c.unsent == 0 && c.queue.Empty() && now >= c.patience():
+		c.die(c.endOfStream())
 	case c.unsent > 0 && now >= c.progress+t.Stall:
 		c.die(&End{Code: codec.Timeout, Reason: "the transport takes nothing"})
 	case c.phase != running:

@@ -10,8 +10,12 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// turnBytes is how much a connection may send in one turn before others have theirs.
-const turnBytes = 256 << 10
+// turnBytes is how much a connection may send in one turn before others have theirs, and turnOps how many
+// of the operations posted are done before sockets are looked at.
+const (
+	turnBytes = 256 << 10
+	turnOps   = 1024
+)
 
 // Transport is a connection of a backend. Its methods are called inside the loop.
 type Transport interface {
@@ -19,8 +23,6 @@ type Transport interface {
 	// until Gone. A transport that answers at once calls Sent from Submit; if it could take only a part
 	// it calls Conn.Rest, writes that when it can, and then calls Writable.
 	Submit(b *core.Batch)
-	// Later has Writable called after other connections had their turn.
-	Later()
 	// WantRead says whether bytes are wanted. After WantRead(false) those already read still come.
 	WantRead(on bool)
 	// Close ends the transport. Gone follows, perhaps at once, when the batch is free.
@@ -41,13 +43,26 @@ type Events interface {
 	// Data borrows p.
 	Data(ch core.Handle, p []byte)
 	Writable(ch core.Handle)
-	// Closed is the last call for a channel; afterwards ch names nothing.
-	Closed(ch core.Handle, end *core.End)
+	// Closed is the last call for a channel. What becomes of ch is up to the application.
+	Closed(ch core.Handle, end *core.End) Fate
 	Ponged(seq uint32, took time.Duration)
 	GoneAway()
-	// Down is the last call.
+	// Down reports the end. A word to the peer may still be on its way.
 	Down(end *core.End)
+	// Gone is the last call: nothing leaves any more.
+	Gone()
 }
+
+// Fate is what becomes of a channel whose end was reported.
+type Fate uint8
+
+// The fates. A kept channel goes on to count for its peer; the application must let it go with Let. One
+// that was useless has cost the application work, and was closed by the peer before it could be used.
+const (
+	Release Fate = iota
+	Keep
+	Useless
+)
 
 // Conn is a connection: a core, its transport and its application.
 type Conn struct {
@@ -162,16 +177,21 @@ func (c *Conn) Gone() {
 	}
 }
 
-// serve reports all events and, if flush is set, sends all that may be sent in this turn.
+// serve reports events and, if flush is set, sends what may be sent in this turn. What comes of that is for
+// the next one.
 func (c *Conn) serve(flush bool) {
 	l := c.loop
 	l.current = c
-	c.budget = turnBytes
-	for {
-		for !c.report() {
+	c.reportAll()
+	if l.work(false) { // what handlers posted
+		c.reportAll()
+	}
+	if flush {
+		c.budget = turnBytes
+		for c.flush() {
 		}
-		if !l.work(false) && (!flush || !c.flush()) {
-			break
+		if c.core.Over() {
+			c.reportAll()
 		}
 	}
 	l.current = nil
@@ -180,7 +200,7 @@ func (c *Conn) serve(flush bool) {
 	case c.core.Over():
 		c.remove()
 	default:
-		if !flush && c.core.HasOutput() {
+		if c.core.HasEvents() || !flush && c.core.HasOutput() {
 			l.mark(c)
 		}
 		if deaf := !c.core.WantsInput(); deaf != c.deaf {
@@ -191,22 +211,28 @@ func (c *Conn) serve(flush bool) {
 	}
 }
 
+// reportAll reports all events.
+func (c *Conn) reportAll() {
+	for !c.report() {
+	}
+}
+
 // flush submits a batch, if there is something to send and the transport is free, and returns whether
-// there may be more to do in this turn.
+// there may be more to send in this turn.
 func (c *Conn) flush() bool {
 	l := c.loop
 	if c.batch != nil || c.gone {
 		return false
 	}
 	if c.budget <= 0 {
-		c.transport.Later()
+		l.mark(c)
 		return false
 	}
 	b := l.takeBatch()
 	c.core.Next(l.now, b)
 	if b.Len() == 0 {
 		l.giveBatch(b)
-		return c.core.HasEvents()
+		return false
 	}
 	c.batch, c.left = b, b.Len()
 	c.budget -= c.left
@@ -236,13 +262,12 @@ func (c *Conn) report() (done bool) {
 			if code, byHand := c.events.Opened(ev.Channel, params); code == codec.NoError {
 				c.core.Accept(ev.Channel, byHand)
 			} else {
-				c.core.Refuse(c.loop.now, ev.Channel, code)
+				c.refuse(ev.Channel, code)
 			}
 		case core.Accepted:
 			c.events.Accepted(ev.Channel)
 		case core.Closed:
-			c.events.Closed(ev.Channel, ev.End)
-			c.release(ev.Channel)
+			c.decide(ev.Channel, c.events.Closed(ev.Channel, ev.End))
 		case core.Ponged:
 			c.events.Ponged(ev.Seq, ev.Duration)
 		case core.GoneAway:
@@ -259,18 +284,32 @@ func (c *Conn) panicked(ev *core.Event, value any) {
 	c.logPanic(value)
 	switch ev.Kind {
 	case core.Opened:
-		c.core.Refuse(c.loop.now, ev.Channel, codec.Internal)
+		c.refuse(ev.Channel, codec.Internal)
 	case core.Closed:
-		c.release(ev.Channel)
+		c.decide(ev.Channel, Release)
 	default:
 		c.core.Reset(ev.Channel, codec.Internal)
 	}
 }
 
-// release forgets a channel whose end was reported.
-func (c *Conn) release(ch core.Handle) {
+// decide does what the application has decided on a channel whose end was reported.
+func (c *Conn) decide(ch core.Handle, f Fate) {
 	c.loop.Contexts.Set(ch, nil)
-	c.core.Release(ch)
+	switch f {
+	case Keep:
+		c.core.Keep(ch)
+	case Useless:
+		c.core.Anomaly(c.loop.now)
+		fallthrough
+	default:
+		c.core.Release(ch)
+	}
+}
+
+// refuse refuses the channel that was reported, and forgets what its handler attached to it.
+func (c *Conn) refuse(ch core.Handle, code codec.Code) {
+	c.loop.Contexts.Set(ch, nil)
+	c.core.Refuse(c.loop.now, ch, code)
 }
 
 func (c *Conn) logPanic(value any) {
@@ -284,5 +323,6 @@ func (c *Conn) remove() {
 	c.loop.timers.remove(c)
 	c.transport.Close()
 	c.loop.Stats.Conns.Add(-1)
+	c.events.Gone()
 	c.loop.cfg.Removed()
 }

@@ -40,6 +40,9 @@ type Loop struct {
 	epoch   time.Time
 	now     time.Duration // when the turn began
 	mail    mailbox
+	left    mail  // what was taken out of it and is not done yet
+	did     int   // of it, in this turn
+	asked   bool  // Wake was called at the end of a turn, and Run has not come
 	dirty   *Conn // connections with something to do, through Conn.nextDirty
 	last    *Conn // of them
 	current *Conn // the one being served
@@ -91,14 +94,19 @@ func (l *Loop) Send(c *Conn, ch core.Handle, p []byte) bool {
 // Enter begins a turn.
 func (l *Loop) Enter() {
 	l.now = l.Since()
+	l.did = 0
 	l.mail.enter()
 }
 
-// Leave ends a turn. What was posted meanwhile is done; what has to be sent for it will be in Run.
+// Leave ends a turn. What was posted meanwhile is done, if it is not too much; the rest, and what has to be
+// sent for it, will be in Run.
 func (l *Loop) Leave() {
-	for l.work(l.dirty == nil) {
+	idle := false
+	for l.did < turnOps && !idle {
+		idle = !l.work(l.dirty == nil)
 	}
-	if l.dirty != nil {
+	if (!idle || l.dirty != nil) && !l.asked {
+		l.asked = true
 		l.backend.Wake()
 	}
 	if first := l.timers.first(); first != l.alarm {
@@ -111,6 +119,7 @@ func (l *Loop) Leave() {
 // Run is the turn that Wake asks for: it serves the connections that have something to do.
 func (l *Loop) Run() {
 	l.Enter()
+	l.asked = false
 	l.work(false)
 	// Those that get something to do now are for the next Run, after others had their turn.
 	last := l.last
@@ -137,6 +146,8 @@ func (l *Loop) Expire() {
 // Shutdown ends all connections with end, without a word, and the loop. It is the last turn.
 func (l *Loop) Shutdown(end core.End) {
 	l.Enter()
+	l.do(l.left)
+	l.left = mail{}
 	l.do(l.mail.close())
 	for len(l.timers) > 0 {
 		c := l.timers[0]
@@ -161,16 +172,23 @@ func (l *Loop) Conns(f func(*Conn)) {
 	}
 }
 
-// work does what was posted, and returns whether that was anything. If not and leave is set, posting
-// wakes the backend from now on.
+// work does some of what was posted, and returns whether there was anything. If not and leave is set,
+// posting wakes the backend from now on.
 func (l *Loop) work(leave bool) bool {
-	m := l.mail.take(leave)
-	l.do(m)
-	return len(m.ops) > 0
+	if len(l.left.ops) == 0 {
+		l.left = l.mail.take(leave)
+	}
+	n := min(len(l.left.ops), turnOps)
+	l.did += n
+	some := l.left
+	some.ops = some.ops[:n]
+	l.left.bytes = l.do(some)
+	l.left.ops = l.left.ops[n:]
+	return n > 0
 }
 
-// do does what was posted.
-func (l *Loop) do(m mail) {
+// do does what was posted, and returns the bytes that belong to what comes behind.
+func (l *Loop) do(m mail) []byte {
 	for i := range m.ops {
 		op := &m.ops[i]
 		c := op.Conn
@@ -188,6 +206,8 @@ func (l *Loop) do(m mail) {
 			c.core.Close(l.now, op.Channel)
 		case Reset:
 			c.core.Reset(op.Channel, op.Code)
+		case Let:
+			c.core.Release(op.Channel)
 		case Call:
 			op.Func()
 		}
@@ -196,6 +216,7 @@ func (l *Loop) do(m mail) {
 		}
 	}
 	clear(m.ops) // they must keep nothing alive
+	return m.bytes
 }
 
 // Touch has c, which has something to do, served in the next Run, unless it is being served. Within a
@@ -246,6 +267,9 @@ func (l *Loop) takeBatch() *core.Batch {
 // giveBatch takes an empty batch back.
 func (l *Loop) giveBatch(b *core.Batch) {
 	const keep = 2
+	if l.lazy {
+		b.Free() // the loop is one connection, and may be idle for long
+	}
 	if len(l.batches) < keep && b.Whole() {
 		l.batches = append(l.batches, b)
 	} else {

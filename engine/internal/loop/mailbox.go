@@ -20,10 +20,10 @@ type Op struct {
 	Func    func()    // Call
 }
 
-// OpKind says which method of core.Conn an Op is for.
+// OpKind says what is to be done, mostly by the method of core.Conn that is called so.
 type OpKind uint8
 
-// The kinds of Op. Call runs Func inside the loop.
+// The kinds of Op. Let is for a channel whose Fate was Keep, Call runs Func inside the loop.
 const (
 	Open OpKind = iota
 	Send
@@ -31,6 +31,7 @@ const (
 	Collect
 	Close
 	Reset
+	Let
 	Call
 )
 

@@ -1,0 +1,48 @@
+package core
+
+import (
+	"io"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+)
+
+// PeerClosed tells that the transport has ended: with the peer's end of stream if err is nil.
+func (c *Conn) PeerClosed(now time.Duration, err error) {
+	switch {
+	case c.phase >= failing:
+		c.phase = over
+	case c.phase == halfEnd:
+		c.die(c.endOfStream())
+	case err != nil:
+		c.die(&End{Code: codec.Internal, Err: err})
+	case c.quit != nil && len(c.channels) > 0:
+		c.die(c.quit)
+	default:
+		c.phase = halfEnd
+		c.cut, _ = c.splitter.Partial()
+		c.splitter.Reset((*carrier)(c))
+		c.begun = 0
+		c.until = now + c.cfg.Timeouts.eof
+	}
+}
+
+// patience is until when a half-ended connection without anything to send waits for more: who sent just now
+// may be about to go on.
+func (c *Conn) patience() time.Duration {
+	if c.spoke == 0 || len(c.channels) == 0 {
+		return 0
+	}
+	return c.spoke + c.cfg.Timeouts.soon
+}
+
+// endOfStream is the end of a connection whose transport ended and that no ERROR explained.
+func (c *Conn) endOfStream() *End {
+	switch {
+	case c.cut || len(c.channels) > 0:
+		return &End{Code: codec.Internal, Err: io.ErrUnexpectedEOF}
+	case c.draining():
+		return &End{Clean: true}
+	}
+	return &End{Code: codec.Internal, Err: io.EOF}
+}
