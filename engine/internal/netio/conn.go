@@ -27,6 +27,7 @@ type Conn struct {
 	Loop *loop.Loop
 
 	nc   net.Conn
+	out  output
 	lc   *loop.Conn
 	pool *pool.Pool
 
@@ -35,17 +36,18 @@ type Conn struct {
 
 	mu      sync.Mutex // who holds it is inside Loop
 	batch   *core.Batch
+	rest    [][]byte // what is left of batch, which is the writer's alone
+	cut     [][]byte // memory of rest, once a piece was written in part
 	closing bool
 	deaf    bool
 	listen  *sync.Cond // on mu: deaf or closing has changed
 	timer   *time.Timer
-
-	pieces net.Buffers // for the writer: what is left of its batch
 }
 
 // New returns a connection that is to serve nc as lc, and does nothing before Start.
 func New(cfg *loop.Config, nc net.Conn, lc *loop.Conn) *Conn {
 	c := &Conn{nc: nc, lc: lc, pool: cfg.Core.Pool, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c.out = newOutput(nc, c.pool)
 	c.listen = sync.NewCond(&c.mu)
 	c.Loop = loop.New(cfg, c, arenaShift, true)
 	return c
@@ -124,21 +126,7 @@ func (c *Conn) write() {
 		c.mu.Lock()
 		c.Loop.Run()
 		for c.batch != nil && !c.closing {
-			b := c.batch
-			c.mu.Unlock()
-			n, err := c.send(b)
-			c.mu.Lock()
-			c.Loop.Enter()
-			if n == b.Len() {
-				c.batch = nil
-			}
-			c.lc.Sent(int(n))
-			if err != nil {
-				c.lc.Closed(err)
-			} else {
-				c.lc.Writable()
-			}
-			c.Loop.Leave()
+			c.writeSome()
 		}
 		over := c.closing
 		c.mu.Unlock()
@@ -155,26 +143,42 @@ func (c *Conn) write() {
 	c.Loop.Shutdown(core.End{Code: codec.ClosedError})
 }
 
-// send writes a batch.
-func (c *Conn) send(b *core.Batch) (n int, err error) {
-	if len(b.Slices) == 1 {
-		return c.nc.Write(b.Slices[0])
+// writeSome writes some of the batch. Who calls it holds mu, which it lets go of while it writes.
+func (c *Conn) writeSome() {
+	rest := c.rest
+	c.mu.Unlock()
+	n, err := c.out.write(rest)
+	c.mu.Lock()
+	c.Loop.Enter()
+	if c.rest = c.after(rest, n); err != nil || len(c.rest) == 0 {
+		c.batch, c.rest = nil, nil
+		clear(c.cut[:cap(c.cut)]) // it must keep nothing alive
 	}
-	switch c.nc.(type) {
-	case *net.TCPConn, *net.UnixConn: // they have writev
-		c.pieces = append(c.pieces[:0], b.Slices...)
-		all := c.pieces
-		n, err := c.pieces.WriteTo(c.nc)
-		c.pieces = all[:0]
-		return int(n), err
+	if n > 0 {
+		c.lc.Sent(n)
 	}
-	joined := c.pool.Get(b.Len())
-	defer joined.Release()
-	p := joined.B[:0]
-	for _, s := range b.Slices {
-		p = append(p, s...)
+	switch {
+	case c.closing:
+	case err != nil:
+		c.lc.Closed(err)
+	case c.batch == nil:
+		c.lc.Writable()
 	}
-	return c.nc.Write(p)
+	c.Loop.Leave()
+}
+
+// after returns what follows the first n bytes of pieces. Those are left as they are, unless they lie in cut.
+func (c *Conn) after(pieces [][]byte, n int) [][]byte {
+	for len(pieces) > 0 && n >= len(pieces[0]) {
+		n -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	if n == 0 {
+		return pieces
+	}
+	c.cut = append(c.cut[:0], pieces...)
+	c.cut[0] = c.cut[0][n:]
+	return c.cut
 }
 
 // expire is the timer's goroutine.
@@ -200,7 +204,7 @@ func (c *Conn) Alarm(at time.Duration) {
 }
 
 // Submit implements loop.Transport: the writer takes the batch when this turn is over.
-func (c *Conn) Submit(b *core.Batch) { c.batch = b }
+func (c *Conn) Submit(b *core.Batch) { c.batch, c.rest = b, b.Slices }
 
 // Later implements loop.Transport.
 func (c *Conn) Later() { c.Wake() }
