@@ -4,6 +4,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -20,6 +21,10 @@ const (
 	// it, so that an idle connection holds little.
 	minRead = 4 << 10
 	maxRead = 64 << 10
+
+	// overdueAfter is how long what was posted waits for a Write to return. Then it is done meanwhile:
+	// it may be what ends the Write.
+	overdueAfter = 20 * time.Millisecond
 )
 
 // Conn is a connection over a net.Conn.
@@ -34,11 +39,17 @@ type Conn struct {
 	wake chan struct{} // holds a token if the writer has something to look at
 	done chan struct{} // closed when all is over
 
+	writing atomic.Bool // the writer is in a Write, or about to be
+	watched atomic.Bool // overdue is going to be called
+
+	others sync.WaitGroup // goroutines besides the writer
+
 	mu      sync.Mutex // who holds it is inside Loop
 	batch   *core.Batch
 	rest    [][]byte // what is left of batch, which is the writer's alone
 	cut     [][]byte // memory of rest, once a piece was written in part
 	closing bool
+	shut    bool // with closing: the transport is being closed
 	deaf    bool
 	listen  *sync.Cond // on mu: deaf or closing has changed
 	timer   *time.Timer
@@ -62,11 +73,10 @@ func (c *Conn) Start(events loop.Events, client bool, over func()) {
 	c.Loop.Attach(c.lc, c, events, client)
 	c.Loop.Leave()
 	c.mu.Unlock()
-	var reader sync.WaitGroup
-	reader.Go(c.read)
+	c.others.Go(c.read)
 	go func() {
 		c.write()
-		reader.Wait()
+		c.others.Wait()
 		over()
 		close(c.done)
 	}()
@@ -134,7 +144,9 @@ func (c *Conn) write() {
 			break
 		}
 	}
-	c.nc.Close()
+	if !c.shut {
+		c.nc.Close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.batch = nil
@@ -152,6 +164,7 @@ func (c *Conn) writeSome() {
 	c.Loop.Enter()
 	if c.rest = c.after(rest, n); err != nil || len(c.rest) == 0 {
 		c.batch, c.rest = nil, nil
+		c.writing.Store(false)
 		clear(c.cut[:cap(c.cut)]) // it must keep nothing alive
 	}
 	if n > 0 {
@@ -190,11 +203,26 @@ func (c *Conn) expire() {
 	}
 }
 
-// Wake implements loop.Backend.
+// Wake implements loop.Backend. The writer does not look while it is in a Write, so somebody else does if
+// that takes long.
 func (c *Conn) Wake() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+	if c.writing.Load() && c.watched.CompareAndSwap(false, true) {
+		time.AfterFunc(overdueAfter, c.overdue)
+	}
+}
+
+// overdue does what was posted if the writer is still in a Write. It has nothing written: the transport has
+// its batch.
+func (c *Conn) overdue() {
+	c.watched.Store(false) // before looking, so that who posts afterwards is looked at again
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.batch != nil && !c.closing {
+		c.Loop.Run()
 	}
 }
 
@@ -204,7 +232,10 @@ func (c *Conn) Alarm(at time.Duration) {
 }
 
 // Submit implements loop.Transport: the writer takes the batch when this turn is over.
-func (c *Conn) Submit(b *core.Batch) { c.batch, c.rest = b, b.Slices }
+func (c *Conn) Submit(b *core.Batch) {
+	c.batch, c.rest = b, b.Slices
+	c.writing.Store(true) // before the turn ends: from then on, who posts has to see it
+}
 
 // Later implements loop.Transport.
 func (c *Conn) Later() { c.Wake() }
@@ -216,10 +247,13 @@ func (c *Conn) WantRead(on bool) {
 }
 
 // Close implements loop.Transport. Closing a net.Conn may block, so that is left to the writer; here its
-// reads and writes are only made to return.
+// reads and writes are only made to return. A transport without deadlines is closed at once for that.
 func (c *Conn) Close() {
 	c.closing = true
-	c.nc.SetDeadline(time.Unix(1, 0))
+	if c.nc.SetDeadline(time.Unix(1, 0)) != nil {
+		c.shut = true
+		c.others.Go(func() { c.nc.Close() })
+	}
 	c.listen.Signal()
 	c.Wake()
 }
