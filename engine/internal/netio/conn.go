@@ -25,6 +25,9 @@ const (
 	// overdueAfter is how long what was posted waits for a Write to return. Then it is done meanwhile:
 	// it may be what ends the Write.
 	overdueAfter = 20 * time.Millisecond
+
+	// lastWords is how long the reader may go on after a write has failed.
+	lastWords = time.Second
 )
 
 // Conn is a connection over a net.Conn.
@@ -36,10 +39,11 @@ type Conn struct {
 	lc   *loop.Conn
 	pool *pool.Pool
 
-	wake chan struct{} // holds a token if the writer has something to look at
-	done chan struct{} // closed when all is over
+	wake  chan struct{} // holds a token if the writer has something to look at
+	heard chan struct{} // closed when the reader has ended
+	done  chan struct{} // closed when all is over
 
-	writing atomic.Bool // the writer is in a Write, or about to be
+	writing atomic.Bool // the writer is in a Write, or about to be, or waits since it has failed
 	watched atomic.Bool // overdue is going to be called
 
 	others sync.WaitGroup // goroutines besides the writer
@@ -57,7 +61,10 @@ type Conn struct {
 
 // New returns a connection that is to serve nc as lc, and does nothing before Start.
 func New(cfg *loop.Config, nc net.Conn, lc *loop.Conn) *Conn {
-	c := &Conn{nc: nc, lc: lc, pool: cfg.Core.Pool, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Conn{
+		nc: nc, lc: lc, pool: cfg.Core.Pool,
+		wake: make(chan struct{}, 1), heard: make(chan struct{}), done: make(chan struct{}),
+	}
 	c.out = newOutput(nc, c.pool)
 	c.listen = sync.NewCond(&c.mu)
 	c.Loop = loop.New(cfg, c, arenaShift, true)
@@ -95,6 +102,7 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // read is the reader: it ends with the transport.
 func (c *Conn) read() {
+	defer close(c.heard)
 	buf := c.pool.Get(minRead)
 	defer func() { buf.Release() }()
 	for c.wantRead() {
@@ -160,6 +168,9 @@ func (c *Conn) writeSome() {
 	rest := c.rest
 	c.mu.Unlock()
 	n, err := c.out.write(rest)
+	if err != nil {
+		c.lastRead()
+	}
 	c.mu.Lock()
 	c.Loop.Enter()
 	if c.rest = c.after(rest, n); err != nil || len(c.rest) == 0 {
@@ -178,6 +189,21 @@ func (c *Conn) writeSome() {
 		c.lc.Writable()
 	}
 	c.Loop.Leave()
+}
+
+// lastRead lets the reader go on, after a write has failed, until it has read all there is. What the peer
+// sent before it closed its end often says why it did: ERROR on channel 0.
+func (c *Conn) lastRead() {
+	c.mu.Lock()
+	reads := !c.deaf && !c.closing
+	c.mu.Unlock()
+	if !reads {
+		return
+	}
+	select {
+	case <-c.heard:
+	case <-time.After(lastWords):
+	}
 }
 
 // after returns what follows the first n bytes of pieces. Those are left as they are, unless they lie in cut.

@@ -30,29 +30,31 @@ func TestBrokenWrites(t *testing.T) {
 	} {
 		for broken := range 3 {
 			t.Run(fmt.Sprintf("%s of write %d", c.name, broken+1), func(t *testing.T) {
-				ours, theirs := net.Pipe()
-				var writes atomic.Int64
-				s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
-					if writes.Add(1) > int64(broken) {
-						return c.n(p), boom
+				synctest.Test(t, func(t *testing.T) {
+					ours, theirs := net.Pipe()
+					var writes atomic.Int64
+					s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
+						if writes.Add(1) > int64(broken) {
+							return c.n(p), boom
+						}
+						return len(p), nil
+					}}, false)
+					p := newPeer(t, theirs)
+					p.say(frame(codec.Open, 1, nil))
+					written := uint64(codec.HeaderSize)
+					for i := range broken { // what is echoed leaves in writes of their own
+						s.waitWritten(written)
+						p.say(frame(codec.Data, 1, pattern(2000, i)))
+						written += codec.HeaderSize + 2000
 					}
-					return len(p), nil
-				}}, false)
-				p := newPeer(t, theirs)
-				p.say(frame(codec.Open, 1, nil))
-				written := uint64(codec.HeaderSize)
-				for i := range broken { // what is echoed leaves in writes of their own
-					s.waitWritten(written)
-					p.say(frame(codec.Data, 1, pattern(2000, i)))
-					written += codec.HeaderSize + 2000
-				}
-				s.wantOver()
-				if end := s.end(); !errors.Is(end.Err, boom) {
-					t.Errorf("the end: %+v", end)
-				}
-				if n := writes.Load(); n != int64(broken)+1 {
-					t.Errorf("%d writes, of which number %d broke", n, broken+1)
-				}
+					s.wantOver()
+					if end := s.end(); !errors.Is(end.Err, boom) {
+						t.Errorf("the end: %+v", end)
+					}
+					if n := writes.Load(); n != int64(broken)+1 {
+						t.Errorf("%d writes, of which number %d broke", n, broken+1)
+					}
+				})
 			})
 		}
 	}
@@ -61,53 +63,57 @@ func TestBrokenWrites(t *testing.T) {
 // Some transports say io.EOF when they are written to after their end (SSH channels do). That is no end of
 // the peer's direction, after which this side would go on sending, but of the connection.
 func TestAWriteThatSaysEOF(t *testing.T) {
-	ours, theirs := net.Pipe()
-	var writes atomic.Int64
-	s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
-		if writes.Add(1) < 10 {
-			return 0, io.EOF
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		var writes atomic.Int64
+		s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
+			if writes.Add(1) < 10 {
+				return 0, io.EOF
+			}
+			return 0, errors.New("enough")
+		}}, false)
+		p := newPeer(t, theirs)
+		p.say(frame(codec.Open, 1, nil))
+		s.wantOver()
+		if n := writes.Load(); n != 1 {
+			t.Errorf("%d writes after the first had failed", n-1)
 		}
-		return 0, errors.New("enough")
-	}}, false)
-	p := newPeer(t, theirs)
-	p.say(frame(codec.Open, 1, nil))
-	s.wantOver()
-	if n := writes.Load(); n != 1 {
-		t.Errorf("%d writes after the first had failed", n-1)
-	}
+	})
 }
 
 // A transport that takes a part and says nothing (io.Writer forbids it) gets nothing twice: the
 // connection ends with io.ErrShortWrite.
 func TestAShortWriteWithoutAnError(t *testing.T) {
-	ours, theirs := net.Pipe()
-	var wire []byte
-	var short atomic.Bool
-	s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
-		n := len(p)
-		if short.CompareAndSwap(true, false) {
-			n /= 2
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		var wire []byte
+		var short atomic.Bool
+		s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
+			n := len(p)
+			if short.CompareAndSwap(true, false) {
+				n /= 2
+			}
+			wire = append(wire, p[:n]...)
+			return n, nil
+		}}, false)
+		p := newPeer(t, theirs)
+		p.say(frame(codec.Open, 1, nil))
+		until(t, "the channel", func() bool { return len(s.opened()) == 1 })
+		want := frame(codec.Ack, 1, nil)
+		s.waitWritten(uint64(len(want)))
+		short.Store(true)
+		s.send(s.channels[0], pattern(2000, 0))
+		want = append(want, frame(codec.Data, 1, pattern(2000, 0))...)
+		until(t, "the end, or all of it", func() bool { return s.end() != nil || s.wrote(uint64(len(want))) })
+		if end := s.end(); end == nil || !errors.Is(end.Err, io.ErrShortWrite) {
+			t.Errorf("the end: %+v, want a short write", end)
 		}
-		wire = append(wire, p[:n]...)
-		return n, nil
-	}}, false)
-	p := newPeer(t, theirs)
-	p.say(frame(codec.Open, 1, nil))
-	until(t, "the channel", func() bool { return len(s.opened()) == 1 })
-	want := frame(codec.Ack, 1, nil)
-	s.waitWritten(uint64(len(want)))
-	short.Store(true)
-	s.send(s.channels[0], pattern(2000, 0))
-	want = append(want, frame(codec.Data, 1, pattern(2000, 0))...)
-	until(t, "the end, or all of it", func() bool { return s.end() != nil || s.wrote(uint64(len(want))) })
-	if end := s.end(); end == nil || !errors.Is(end.Err, io.ErrShortWrite) {
-		t.Errorf("the end: %+v, want a short write", end)
-	}
-	s.conn.Abort(core.End{Code: codec.Cancelled})
-	s.wantOver()
-	if !bytes.HasPrefix(want, wire) {
-		t.Errorf("%d bytes were written, not the first ones of the %d that were sent", len(wire), len(want))
-	}
+		s.conn.Abort(core.End{Code: codec.Cancelled})
+		s.wantOver()
+		if !bytes.HasPrefix(want, wire) {
+			t.Errorf("%d bytes were written, not the first ones of the %d that were sent", len(wire), len(want))
+		}
+	})
 }
 
 // What a transport claims to have written counts only if it can be true.
@@ -123,23 +129,25 @@ func TestImpossibleCounts(t *testing.T) {
 		{func([]byte) int { return -1 }, boom, boom},
 		{func(p []byte) int { return len(p) + 1 }, boom, boom},
 	} {
-		ours, theirs := net.Pipe()
-		var writes atomic.Int64
-		s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
-			writes.Add(1)
-			return c.n(p), c.err
-		}}, false)
-		newPeer(t, theirs).say(frame(codec.Open, 1, nil))
-		s.wantOver()
-		if end := s.end(); !errors.Is(end.Err, c.want) {
-			t.Errorf("the end: %+v, want %v", end, c.want)
-		}
-		if n := writes.Load(); n != 1 {
-			t.Errorf("%d writes", n)
-		}
-		if n := s.conn.Loop.Stats.BytesOut.Load(); n != 0 {
-			t.Errorf("%d bytes count as written", n)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			var writes atomic.Int64
+			s := start(t, &shim{Conn: ours, write: func(p []byte) (int, error) {
+				writes.Add(1)
+				return c.n(p), c.err
+			}}, false)
+			newPeer(t, theirs).say(frame(codec.Open, 1, nil))
+			s.wantOver()
+			if end := s.end(); !errors.Is(end.Err, c.want) {
+				t.Errorf("the end: %+v, want %v", end, c.want)
+			}
+			if n := writes.Load(); n != 1 {
+				t.Errorf("%d writes", n)
+			}
+			if n := s.conn.Loop.Stats.BytesOut.Load(); n != 0 {
+				t.Errorf("%d bytes count as written", n)
+			}
+		})
 	}
 }
 
