@@ -157,7 +157,7 @@ func (c *Conn) write() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.batch = nil
+	c.batch, c.rest, c.cut = nil, nil, nil
 	c.lc.Gone()
 	c.timer.Stop()
 	c.Loop.Shutdown(core.End{Code: codec.ClosedError})

@@ -85,7 +85,8 @@ func tlsPair(t testing.TB) (ours, theirs net.Conn) {
 		t.Fatal(err)
 	}
 	ours, theirs = tcpPair(t)
-	server := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}})
+	pair := tls.Certificate{Certificate: [][]byte{cert}, PrivateKey: key}
+	server := tls.Server(ours, &tls.Config{Certificates: []tls.Certificate{pair}})
 	return server, tls.Client(theirs, &tls.Config{InsecureSkipVerify: true})
 }
 
