@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"engine/internal/core":  {"codec", "pool", "sched"},
 	"engine/internal/loop":  {"codec", "pool", "engine/internal/core"},
 	"engine/internal/sock":  {"github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix"},
-	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop"},
+	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock", "golang.org/x/sys/unix"},
 	"engine/internal/epollio": {
 		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock",
 		"github.com/panjf2000/gnet/v2/pkg/errors", "github.com/panjf2000/gnet/v2/pkg/netpoll",

@@ -12,7 +12,7 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 	switch {
 	case c.phase >= failing:
 		c.phase = over
-	case c.phase == halfEnd:
+	case c.phase == halfEnd && len(c.channels) == 0:
 		c.die(c.endOfStream())
 	case err != nil:
 		c.die(&End{Code: codec.Internal, Err: err})

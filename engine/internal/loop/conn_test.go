@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
@@ -33,7 +35,7 @@ func TestALife(t *testing.T) {
 	}
 	a.wantLog("closed NO_ERROR")
 	a.wantFrames("ACK 1")
-	s.turn(func() { a.lc.Closed(io.EOF) })
+	s.turn(func() { a.lc.Closed(io.ErrUnexpectedEOF) })
 	a.wantLog("closed INTERNAL", "down INTERNAL")
 	if end := a.app.ends[2]; !errors.Is(end.Err, io.ErrUnexpectedEOF) {
 		t.Errorf("a channel was open, and the end is %v", end.Err)
@@ -443,22 +445,26 @@ func TestCrashOnPanic(t *testing.T) {
 
 // When the peer has ended its direction no bytes are wanted; what is queued still leaves.
 func TestNothingIsReadAfterTheEnd(t *testing.T) {
-	s := newStage(t)
-	a := s.serve(1)
-	a.room = 0
-	a.send(a.app.channels[0], []byte("last words"))
-	s.settle()
-	s.turn(func() { a.lc.Closed(io.EOF) })
-	if len(a.reading) != 1 || a.reading[0] {
-		t.Errorf("WantRead said %v, want false once", a.reading)
-	}
-	a.hear(frame(codec.Data, 1, []byte("too late"))) // read before
-	a.wantLog()
-	a.drain(endless)
-	a.wantFrames("DATA 1 last words")
-	if !a.closed {
-		t.Error("nothing is left to do, and the connection is still there")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		a := s.serve(1)
+		a.room = 0
+		a.send(a.app.channels[0], []byte("last words"))
+		s.settle()
+		s.turn(func() { a.lc.Closed(io.EOF) })
+		if len(a.reading) != 1 || a.reading[0] {
+			t.Errorf("WantRead said %v, want false once", a.reading)
+		}
+		a.hear(frame(codec.Data, 1, []byte("too late"))) // read before
+		a.wantLog()
+		a.drain(endless)
+		a.wantFrames("DATA 1 last words")
+		time.Sleep(time.Second) // in which the application might have sent more
+		s.l.Expire()
+		if !a.closed {
+			t.Error("nothing is left to do, and the connection is still there")
+		}
+	})
 }
 
 // The loop ends while connections are in every state: fresh, with bytes that wait for window or for the

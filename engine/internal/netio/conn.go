@@ -4,6 +4,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -20,6 +21,13 @@ const (
 	// it, so that an idle connection holds little.
 	minRead = 4 << 10
 	maxRead = 64 << 10
+
+	// overdueAfter is how long what was posted waits for a Write to return. Then it is done meanwhile:
+	// it may be what ends the Write.
+	overdueAfter = 20 * time.Millisecond
+
+	// lastWords is how long the reader may go on after a write has failed.
+	lastWords = time.Second
 )
 
 // Conn is a connection over a net.Conn.
@@ -27,25 +35,37 @@ type Conn struct {
 	Loop *loop.Loop
 
 	nc   net.Conn
+	out  output
 	lc   *loop.Conn
 	pool *pool.Pool
 
-	wake chan struct{} // holds a token if the writer has something to look at
-	done chan struct{} // closed when all is over
+	wake  chan struct{} // holds a token if the writer has something to look at
+	heard chan struct{} // closed when the reader has ended
+	done  chan struct{} // closed when all is over
+
+	writing atomic.Bool // the writer is in a Write, or about to be, or waits since it has failed
+	watched atomic.Bool // overdue is going to be called
+
+	others sync.WaitGroup // goroutines besides the writer
 
 	mu      sync.Mutex // who holds it is inside Loop
 	batch   *core.Batch
+	rest    [][]byte // what is left of batch, which is the writer's alone
+	cut     [][]byte // memory of rest, once a piece was written in part
 	closing bool
+	shut    bool // with closing: the transport is being closed
 	deaf    bool
 	listen  *sync.Cond // on mu: deaf or closing has changed
 	timer   *time.Timer
-
-	pieces net.Buffers // for the writer: what is left of its batch
 }
 
 // New returns a connection that is to serve nc as lc, and does nothing before Start.
 func New(cfg *loop.Config, nc net.Conn, lc *loop.Conn) *Conn {
-	c := &Conn{nc: nc, lc: lc, pool: cfg.Core.Pool, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Conn{
+		nc: nc, lc: lc, pool: cfg.Core.Pool,
+		wake: make(chan struct{}, 1), heard: make(chan struct{}), done: make(chan struct{}),
+	}
+	c.out = newOutput(nc, c.pool)
 	c.listen = sync.NewCond(&c.mu)
 	c.Loop = loop.New(cfg, c, arenaShift, true)
 	return c
@@ -60,11 +80,10 @@ func (c *Conn) Start(events loop.Events, client bool, over func()) {
 	c.Loop.Attach(c.lc, c, events, client)
 	c.Loop.Leave()
 	c.mu.Unlock()
-	var reader sync.WaitGroup
-	reader.Go(c.read)
+	c.others.Go(c.read)
 	go func() {
 		c.write()
-		reader.Wait()
+		c.others.Wait()
 		over()
 		close(c.done)
 	}()
@@ -83,6 +102,7 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // read is the reader: it ends with the transport.
 func (c *Conn) read() {
+	defer close(c.heard)
 	buf := c.pool.Get(minRead)
 	defer func() { buf.Release() }()
 	for c.wantRead() {
@@ -124,21 +144,7 @@ func (c *Conn) write() {
 		c.mu.Lock()
 		c.Loop.Run()
 		for c.batch != nil && !c.closing {
-			b := c.batch
-			c.mu.Unlock()
-			n, err := c.send(b)
-			c.mu.Lock()
-			c.Loop.Enter()
-			if n == b.Len() {
-				c.batch = nil
-			}
-			c.lc.Sent(int(n))
-			if err != nil {
-				c.lc.Closed(err)
-			} else {
-				c.lc.Writable()
-			}
-			c.Loop.Leave()
+			c.writeSome()
 		}
 		over := c.closing
 		c.mu.Unlock()
@@ -146,35 +152,72 @@ func (c *Conn) write() {
 			break
 		}
 	}
-	c.nc.Close()
+	if !c.shut {
+		c.nc.Close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.batch = nil
+	c.batch, c.rest, c.cut = nil, nil, nil
 	c.lc.Gone()
 	c.timer.Stop()
 	c.Loop.Shutdown(core.End{Code: codec.ClosedError})
 }
 
-// send writes a batch.
-func (c *Conn) send(b *core.Batch) (n int, err error) {
-	if len(b.Slices) == 1 {
-		return c.nc.Write(b.Slices[0])
+// writeSome writes some of the batch. Who calls it holds mu, which it lets go of while it writes.
+func (c *Conn) writeSome() {
+	rest := c.rest
+	c.mu.Unlock()
+	n, err := c.out.write(rest)
+	if err != nil {
+		c.lastRead()
 	}
-	switch c.nc.(type) {
-	case *net.TCPConn, *net.UnixConn: // they have writev
-		c.pieces = append(c.pieces[:0], b.Slices...)
-		all := c.pieces
-		n, err := c.pieces.WriteTo(c.nc)
-		c.pieces = all[:0]
-		return int(n), err
+	c.mu.Lock()
+	c.Loop.Enter()
+	if c.rest = c.after(rest, n); err != nil || len(c.rest) == 0 {
+		c.batch, c.rest = nil, nil
+		c.writing.Store(false)
+		clear(c.cut[:cap(c.cut)]) // it must keep nothing alive
 	}
-	joined := c.pool.Get(b.Len())
-	defer joined.Release()
-	p := joined.B[:0]
-	for _, s := range b.Slices {
-		p = append(p, s...)
+	if n > 0 {
+		c.lc.Sent(n)
 	}
-	return c.nc.Write(p)
+	switch {
+	case c.closing:
+	case err != nil:
+		c.lc.Closed(err)
+	case c.batch == nil:
+		c.lc.Writable()
+	}
+	c.Loop.Leave()
+}
+
+// lastRead lets the reader go on, after a write has failed, until it has read all there is. What the peer
+// sent before it closed its end often says why it did: ERROR on channel 0.
+func (c *Conn) lastRead() {
+	c.mu.Lock()
+	reads := !c.deaf && !c.closing
+	c.mu.Unlock()
+	if !reads {
+		return
+	}
+	select {
+	case <-c.heard:
+	case <-time.After(lastWords):
+	}
+}
+
+// after returns what follows the first n bytes of pieces. Those are left as they are, unless they lie in cut.
+func (c *Conn) after(pieces [][]byte, n int) [][]byte {
+	for len(pieces) > 0 && n >= len(pieces[0]) {
+		n -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	if n == 0 {
+		return pieces
+	}
+	c.cut = append(c.cut[:0], pieces...)
+	c.cut[0] = c.cut[0][n:]
+	return c.cut
 }
 
 // expire is the timer's goroutine.
@@ -186,11 +229,33 @@ func (c *Conn) expire() {
 	}
 }
 
-// Wake implements loop.Backend.
+// Wake implements loop.Backend. The writer does not look while it is in a Write, so somebody else does if
+// that takes long.
 func (c *Conn) Wake() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+	if c.writing.Load() {
+		c.watch()
+	}
+}
+
+// watch has overdue called, unless it will be.
+func (c *Conn) watch() {
+	if c.watched.CompareAndSwap(false, true) {
+		time.AfterFunc(overdueAfter, c.overdue)
+	}
+}
+
+// overdue does what was posted if the writer is still in a Write. It has nothing written: the transport has
+// its batch.
+func (c *Conn) overdue() {
+	c.watched.Store(false) // before looking, so that who posts afterwards is looked at again
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.batch != nil && !c.closing {
+		c.Loop.Run()
 	}
 }
 
@@ -200,10 +265,13 @@ func (c *Conn) Alarm(at time.Duration) {
 }
 
 // Submit implements loop.Transport: the writer takes the batch when this turn is over.
-func (c *Conn) Submit(b *core.Batch) { c.batch = b }
-
-// Later implements loop.Transport.
-func (c *Conn) Later() { c.Wake() }
+func (c *Conn) Submit(b *core.Batch) {
+	c.batch, c.rest = b, b.Slices
+	c.writing.Store(true) // before the turn ends: from then on, who posts has to see it
+	if len(c.wake) > 0 {  // who posted before did not
+		c.watch()
+	}
+}
 
 // WantRead implements loop.Transport.
 func (c *Conn) WantRead(on bool) {
@@ -212,10 +280,13 @@ func (c *Conn) WantRead(on bool) {
 }
 
 // Close implements loop.Transport. Closing a net.Conn may block, so that is left to the writer; here its
-// reads and writes are only made to return.
+// reads and writes are only made to return. A transport without deadlines is closed at once for that.
 func (c *Conn) Close() {
 	c.closing = true
-	c.nc.SetDeadline(time.Unix(1, 0))
+	if c.nc.SetDeadline(time.Unix(1, 0)) != nil {
+		c.shut = true
+		c.others.Go(func() { c.nc.Close() })
+	}
 	c.listen.Signal()
 	c.Wake()
 }

@@ -3,4 +3,7 @@
 //
 // Who holds the connection's mutex is inside its loop; no system call is made with it. Several senders'
 // frames leave in one write because the writer, once woken, yields before it looks what there is.
+//
+// What is posted is done by the writer; if it is in a Write that takes long, by a timer's goroutine. A failed
+// write ends the connection, but only when the reader has had time to read why.
 package netio
