@@ -6,6 +6,8 @@ import (
 	"io"
 	"text/tabwriter"
 	"time"
+
+	"github.com/valyala/bytebufferpool"
 )
 
 // Result is what a run measured.
@@ -80,9 +82,19 @@ func (r *Result) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteTable writes the result for people.
+// WriteTable writes the result for people, in one piece: standard output may be shared.
 func (r *Result) WriteTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	b := bytebufferpool.Get()
+	defer bytebufferpool.Put(b)
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	r.rows(t)
+	t.Flush() // into memory
+	_, err := w.Write(b.B)
+	return err
+}
+
+// rows writes the rows of the table.
+func (r *Result) rows(t io.Writer) {
 	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	o := &r.Options
 	switch o.Mode {
@@ -92,7 +104,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 		row("server memory", "%.1f MB before, %.1f MB after", float64(r.Idle.Before)/1e6, float64(r.Idle.After)/1e6)
 		row("per channel", "%.0f bytes", grown/float64(r.Idle.Channels))
 		row("per connection", "%.0f bytes", grown/float64(r.Idle.Conns))
-		return t.Flush()
+		return
 	case Open:
 		row("mode", "open: %d connections, %d opens under way on each", o.Conns, o.Depth)
 		row("opens/s", "%.0f", r.MessagesPerSecond)
@@ -118,7 +130,6 @@ func (r *Result) WriteTable(w io.Writer) error {
 		row("server", "%.1f frames per read, %.1f per write, longest turn %v",
 			r.FramesPerRead, r.FramesPerWrite, round(r.LongestTurn))
 	}
-	return t.Flush()
 }
 
 // load is how messages are sent.

@@ -32,8 +32,9 @@ var allowed = map[string][]string{
 		"engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
 	},
 	"engine/builtin": {"engine", "pool"},
-	"bench":          {"engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go"},
-	"scripts":        {},
+	"bench": {"engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
+		"github.com/valyala/bytebufferpool"},
+	"scripts": {},
 
 	"cmd/internal/flags": {"engine"},
 	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin"},
