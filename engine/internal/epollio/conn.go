@@ -27,7 +27,6 @@ type conn struct {
 	quickAck bool
 	interest interest // what the poller knows
 	deaf     bool     // bytes are not wanted
-	again    bool     // Later was asked for
 
 	local, remote netip.AddrPort // of TCP
 
@@ -92,7 +91,6 @@ func (c *conn) read() {
 
 // write goes on with the rest of a batch, and with the connection when it is out.
 func (c *conn) write() {
-	c.again = false
 	if c.rest != nil && !c.push() {
 		return
 	}
@@ -147,7 +145,7 @@ func (c *conn) register() {
 	if !c.deaf {
 		want |= readable
 	}
-	if c.rest != nil || c.again {
+	if c.rest != nil {
 		want |= writable
 	}
 	have := c.interest
@@ -195,12 +193,6 @@ func (c *conn) Submit(b *core.Batch) {
 		c.rest, c.sent = c.lc.Rest(n), 0
 		c.register()
 	}
-}
-
-// Later implements loop.Transport: the socket, which is writable, is reported with the next batch.
-func (c *conn) Later() {
-	c.again = true
-	c.register()
 }
 
 // WantRead implements loop.Transport.
