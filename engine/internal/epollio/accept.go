@@ -156,12 +156,13 @@ func (a *Acceptor) place(fd int) {
 		a.attach(to, fd)
 		return
 	}
-	to.Loop.Stats.Conns.Add(1) // so that the next pick knows; attaching counts again
+	to.placed.Add(1) // so that the next pick knows
 	posted := to.Loop.Post(loop.Op{Kind: loop.Call, Func: func() {
-		to.Loop.Stats.Conns.Add(-1)
 		a.attach(to, fd)
+		to.placed.Add(-1)
 	}})
 	if !posted {
+		to.placed.Add(-1)
 		unix.Close(fd)
 	}
 }

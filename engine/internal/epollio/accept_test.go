@@ -69,7 +69,7 @@ func (r *rig) accept(fd int) *door {
 func (r *rig) idlest() *Loop {
 	best := r.loops[0]
 	for _, l := range r.loops[1:] {
-		if l.Loop.Stats.Conns.Load() < best.Loop.Stats.Conns.Load() {
+		if l.Load() < best.Load() {
 			best = l
 		}
 	}
@@ -360,12 +360,36 @@ func TestConnectionsAreSpread(t *testing.T) {
 	d.Close()
 }
 
-// conns is how many connections are counted.
+// conns is how many connections are counted, those on their way included.
 func (r *rig) conns() (n int64) {
 	for _, l := range r.loops {
-		n += l.Loop.Stats.Conns.Load()
+		n += l.Load()
 	}
 	return n
+}
+
+// From its acceptance on a connection is counted by its loop, without a moment in which it is not: it is
+// then that the next one is given to the wrong loop.
+func TestTheCountDoesNotDip(t *testing.T) {
+	r := serve(t, 2)
+	fd, err := sock.Listen("127.0.0.1:0", sock.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := make(chan int64, 1)
+	a, err := r.loops[0].Accept(fd, false, r.cfg.Logger, func() *Loop { return r.loops[1] }, func() (*loop.Conn, loop.Events) {
+		counted <- r.loops[1].Load()
+		m := r.newMember()
+		return &m.lc, m
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	(&door{Acceptor: a, addr: a.Addr().String()}).dial(t)
+	if n := <-counted; n != 1 {
+		t.Errorf("%d connections counted when the first one is about to be attached", n)
+	}
 }
 
 // A connection that was picked for a loop that ends just then is closed.
@@ -375,7 +399,6 @@ func TestThePickedLoopHasEnded(t *testing.T) {
 	r.loops[1].Stop()
 	r.inside(d.l, func() { d.pick = func() *Loop { return r.loops[1] } })
 	d.dial(t).wantEnd()
-	r.loops[1].Loop.Stats.Conns.Store(0) // of a loop that has ended nobody counts
 	d.Close()
 }
 
@@ -408,23 +431,33 @@ func TestAcceptTakesTurns(t *testing.T) {
 	l.forget(fd)
 }
 
-// A socket that can't be served is counted and closed.
+// A socket that can't be served, by the loop that accepted it or by another, is closed, and counted as that
+// and nothing else.
 func TestAcceptFails(t *testing.T) {
-	r := newRig(t, 1)
-	file, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0) // epoll takes no files
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := r.newMember()
-	a := &Acceptor{
-		l: r.loops[0], log: r.cfg.Logger, pick: r.idlest,
-		make: func() (*loop.Conn, loop.Events) { return &m.lc, m },
-	}
-	a.place(file)
-	if alive(file) {
-		t.Error("the descriptor is open")
-	}
-	if n := a.Failed.Load(); n != 1 {
-		t.Errorf("%d failures counted", n)
+	r := newRig(t, 2)
+	for i, l := range r.loops {
+		file, err := unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0) // epoll takes no files
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := r.newMember()
+		a := &Acceptor{
+			l: r.loops[0], log: r.cfg.Logger, pick: func() *Loop { return l },
+			make: func() (*loop.Conn, loop.Events) { return &m.lc, m },
+		}
+		a.place(file)
+		if n := l.Load(); n != int64(i) {
+			t.Errorf("loop %d: %d connections on their way", i, n)
+		}
+		l.endOfBatch(nil)
+		if alive(file) {
+			t.Errorf("loop %d: the descriptor is open", i)
+		}
+		if n := a.Failed.Load(); n != 1 {
+			t.Errorf("loop %d: %d failures counted", i, n)
+		}
+		if n := l.Load(); n != 0 {
+			t.Errorf("loop %d: %d connections counted", i, n)
+		}
 	}
 }

@@ -50,6 +50,8 @@ type Loop struct {
 	task    queue.Func
 	done    chan struct{}
 
+	placed atomic.Int64 // connections on their way to this loop
+
 	mu   sync.Mutex // for quit against the end of poller
 	quit bool
 }
@@ -126,6 +128,13 @@ func (l *Loop) Stop() {
 		return gneterrors.ErrEngineShutdown
 	})
 	<-l.done
+}
+
+// Load is how many connections the loop has, with those on their way to it. It may be called from any
+// goroutine.
+func (l *Loop) Load() int64 {
+	placed := l.placed.Load() // first: who arrives in between is counted twice then, and not left out
+	return placed + l.Loop.Stats.Conns.Load()
 }
 
 // event is called by the poller for each descriptor that is ready.

@@ -90,7 +90,7 @@ func newRig(t testing.TB, loops int, set ...func(*core.Config)) *rig {
 			if n := l.Loop.Arena.Used(); n > 0 {
 				t.Errorf("%d channels not given back", n)
 			}
-			if n := l.Loop.Stats.Conns.Load(); n != 0 {
+			if n := l.Load(); n != 0 {
 				t.Errorf("%d connections counted after the end", n)
 			}
 		}
