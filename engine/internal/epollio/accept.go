@@ -53,8 +53,11 @@ func (l *Loop) Accept(
 	a := &Acceptor{fd: fd, l: l, pick: pick, make: make, quickAck: quickAck, log: log}
 	a.addr, _ = sock.Addrs(fd)
 	result := errors.New("epoll loop has ended")
-	done := l.Loop.Call(func() { result = l.watch(fd, a.accept) })
-	<-done
+	<-l.Loop.Call(func() {
+		if result = l.watch(fd, a.accept); result == nil {
+			l.acceptors[a] = struct{}{}
+		}
+	})
 	if result != nil {
 		unix.Close(fd)
 		return nil, result
@@ -66,20 +69,21 @@ func (l *Loop) Accept(
 func (a *Acceptor) Addr() net.Addr { return a.addr }
 
 // Close ends accepting, and waits for that.
-func (a *Acceptor) Close() {
-	done := a.l.Loop.Call(func() {
-		if a.closed {
-			return
-		}
-		a.closed = true
-		if a.resume != nil {
-			a.resume.Stop()
-			a.l.closeLater(a.fd)
-		} else {
-			a.l.forget(a.fd)
-		}
-	})
-	<-done
+func (a *Acceptor) Close() { <-a.l.Loop.Call(a.end) }
+
+// end closes the socket, inside the loop.
+func (a *Acceptor) end() {
+	if a.closed {
+		return
+	}
+	a.closed = true
+	delete(a.l.acceptors, a)
+	if a.resume != nil {
+		a.resume.Stop()
+		a.l.closeLater(a.fd)
+	} else {
+		a.l.forget(a.fd)
+	}
 }
 
 // accept takes what waits, up to acceptBatch.

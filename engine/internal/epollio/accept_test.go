@@ -6,12 +6,15 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/engine/internal/sock"
 )
@@ -300,6 +303,41 @@ func TestCloseWhileResting(t *testing.T) {
 	if nc, err := net.Dial("tcp", d.addr); err == nil {
 		nc.Close()
 		t.Error("a closed listener takes connections")
+	}
+}
+
+// The end of a loop is the end of its listeners, also of one that rests just then.
+func TestStopWhileResting(t *testing.T) {
+	r := serve(t, 1)
+	d := r.listen("127.0.0.1:0")
+	r.inside(d.l, func() { d.rest(unix.EMFILE) })
+	r.loops[0].Stop()
+	d.Close()
+	if alive(d.fd) {
+		t.Error("the listening socket is open after the end of its loop")
+	}
+}
+
+// A listener that comes just when its loop ends, ends with it.
+func TestAcceptWhenTheLoopEnds(t *testing.T) {
+	r := newRig(t, 1)
+	l := r.loops[0]
+	fd, err := sock.Listen("127.0.0.1:0", sock.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		if a, err := l.Accept(fd, false, r.cfg.Logger, r.idlest, nil); err == nil {
+			a.Close()
+		}
+	}()
+	until(t, "a listener", func() bool { return r.wakes[0].Load() == 1 })
+	l.end(core.End{Code: codec.ClosedError})
+	r.wait("Accept", returned)
+	if l.handle[fd] != nil || len(l.acceptors) != 0 || !slices.Equal(l.closing, []int{fd}) {
+		t.Errorf("still watched: %v, listeners: %d, to be closed: %v", l.handle[fd] != nil, len(l.acceptors), l.closing)
 	}
 }
 

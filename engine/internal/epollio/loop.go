@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,8 @@ type Loop struct {
 	task    queue.Func
 	done    chan struct{}
 
+	acceptors map[*Acceptor]struct{} // those that rest too
+
 	placed atomic.Int64 // connections on their way to this loop
 
 	mu   sync.Mutex // for quit against the end of poller
@@ -64,7 +67,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 	}
 	l := &Loop{
 		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, readBytes),
-		done: make(chan struct{}),
+		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}),
 	}
 	l.Loop = loop.New(cfg, l, arenaShift, false)
 	l.task = l.endOfBatch
@@ -102,32 +105,39 @@ func (l *Loop) Discard() error {
 	return err
 }
 
-// Serve serves sockets until Stop.
+// Serve serves sockets until Stop, or until the poller fails; then everything the loop had has ended, too.
 func (l *Loop) Serve() error {
 	defer close(l.done)
 	err := l.poller.Polling(l.event)
+	stopped := errors.Is(err, gneterrors.ErrEngineShutdown)
+	if !stopped {
+		err = fmt.Errorf("epoll loop: %w", err)
+		l.end(core.End{Code: codec.Internal, Reason: "event loop failed", Err: err})
+	}
 	l.mu.Lock()
 	l.quit = true
 	l.mu.Unlock()
-	closeErr := l.Discard()
-	if !errors.Is(err, gneterrors.ErrEngineShutdown) {
-		return fmt.Errorf("epoll loop: %w", err)
+	if closeErr := l.Discard(); stopped {
+		return closeErr
 	}
-	return closeErr
+	return err
 }
 
 // Stop ends all connections, listeners and the loop, and waits for that.
 func (l *Loop) Stop() {
 	l.trigger(func(any) error {
-		for fd := range l.handle {
-			if fd != l.timer {
-				l.forget(fd)
-			}
-		}
-		l.Loop.Shutdown(core.End{Code: codec.ClosedError, Reason: "engine closed"})
+		l.end(core.End{Code: codec.ClosedError, Reason: "engine closed", Err: net.ErrClosed})
 		return gneterrors.ErrEngineShutdown
 	})
 	<-l.done
+}
+
+// end ends all connections and listeners. It is the last that happens inside the loop.
+func (l *Loop) end(end core.End) {
+	l.Loop.Shutdown(end)
+	for a := range l.acceptors { // after Shutdown, which does what was posted: it may have brought some
+		a.end()
+	}
 }
 
 // Load is how many connections the loop has, with those on their way to it. It may be called from any

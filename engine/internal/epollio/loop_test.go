@@ -49,3 +49,40 @@ func TestDiscard(t *testing.T) {
 		t.Errorf("%d descriptors after, %d before", after, before)
 	}
 }
+
+// The poller fails. All that the loop had ends, as with Stop, and nobody waits for it.
+func TestThePollerFails(t *testing.T) {
+	r := newRig(t, 1)
+	l := r.loops[0]
+	served := make(chan error, 1)
+	r.runs = true
+	go func() { served <- l.Serve() }()
+	d, resting := r.listen("127.0.0.1:0"), r.listen("127.0.0.1:0")
+	r.inside(l, func() { resting.rest(unix.EMFILE) })
+	m, p := r.join(l)
+	p.say(opens(1))
+	p.want("ACK 1")
+	r.inside(l, func() { // from now on the poller waits for something that is no epoll descriptor
+		if err := unix.Dup3(l.timer, epollDescriptor(l), unix.O_CLOEXEC); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := <-served; !errors.Is(err, unix.EINVAL) {
+		t.Errorf("Serve: %v", err)
+	}
+	r.wait("the end", m.gone)
+	if !errors.Is(m.end.Err, unix.EINVAL) {
+		t.Errorf("the end: %+v", m.end)
+	}
+	p.wantEnd()
+	for _, d := range []*door{d, resting} {
+		d.Close()
+		if alive(d.fd) {
+			t.Error("a listening socket is open")
+		}
+	}
+	if l.Loop.Post(callNothing) {
+		t.Error("the loop takes posts")
+	}
+	l.Stop()
+}
