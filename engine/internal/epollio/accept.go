@@ -102,10 +102,9 @@ func (a *Acceptor) accept() {
 		case lost(err):
 			a.Skipped.Add(1)
 			continue
-		case exhausted(err):
-			a.rest(err)
 		default:
-			// Nothing accept(2) names; resting keeps the engine alive whatever it is.
+			// Something has run out: EMFILE, ENFILE, ENOBUFS, ENOMEM. Or it is nothing that accept(2) names;
+			// resting keeps the engine alive whatever it is.
 			a.rest(err)
 		}
 		return
@@ -117,15 +116,6 @@ func lost(err error) bool {
 	switch err {
 	case unix.EINTR, unix.ECONNABORTED, unix.ECONNRESET, unix.ENETDOWN, unix.EPROTO, unix.ENOPROTOOPT,
 		unix.EHOSTDOWN, unix.ENONET, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH, unix.ETIMEDOUT, unix.EPERM:
-		return true
-	}
-	return false
-}
-
-// exhausted returns whether err says that something has run out.
-func exhausted(err error) bool {
-	switch err {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 		return true
 	}
 	return false
