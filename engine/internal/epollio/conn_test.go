@@ -4,10 +4,12 @@ package epollio
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -204,6 +206,72 @@ func TestAWriteFails(t *testing.T) {
 				t.Error("the descriptor is open")
 			}
 		})
+	}
+}
+
+// What the peer said before a write failed is heard first, however much it is: it may explain the end. If it
+// does not, the failed write is the reason.
+func TestTheLastWordsAreRead(t *testing.T) {
+	words := pattern(60_000, 0)
+	goodbye := frame(codec.Error, 0, append(binary.BigEndian.AppendUint32(nil, uint32(codec.Calm)), "too much"...))
+	for name, last := range map[string][]byte{"error": goodbye, "nothing": nil} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1)
+			l := r.loops[0]
+			p := pair(t)
+			m := r.attach(l, p[0])
+			m.onData = func(_ core.Handle, b []byte) { m.received = append(m.received, b...) }
+			unix.Write(p[1], opens(2))
+			l.event(m.fd, unix.EPOLLIN, 0)
+			l.endOfBatch(nil)
+			drain(t, p[1])
+			for _, b := range [][]byte{frame(codec.Data, 1, words), frame(codec.Data, 3, words), last} { // more than one read
+				if n, err := unix.Write(p[1], b); n != len(b) || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			unix.Close(p[1])
+			m.send(m.channels[0], []byte("are you there"))
+			l.endOfBatch(nil)
+			if want := append(words[:len(words):len(words)], words...); !bytes.Equal(m.received, want) {
+				t.Errorf("%d bytes were received before the end, or others", len(m.received))
+			}
+			switch end := m.end; {
+			case end == nil:
+				t.Error("no end")
+			case last != nil && (end.Code != codec.Calm || !end.Remote || end.Reason != "too much"):
+				t.Errorf("the end: %+v", end)
+			case last == nil && !errors.Is(end.Err, unix.EPIPE):
+				t.Errorf("the end: %+v", end)
+			}
+		})
+	}
+}
+
+// A peer that never stops talking, on a connection that can't be written any more: it is not heard out.
+func TestTheLastWordsAreFew(t *testing.T) {
+	r := newRig(t, 1)
+	l := r.loops[0]
+	p := pair(t)
+	m := r.attach(l, p[0])
+	unix.Write(p[1], append(opens(1), frame(codec.Data, 1, []byte("echo"))...))
+	unix.Shutdown(m.fd, unix.SHUT_WR)
+	unix.SetNonblock(p[1], false)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer unix.Shutdown(m.fd, unix.SHUT_RD)
+	wg.Go(func() {
+		defer unix.Close(p[1])
+		for junk := make([]byte, 64<<10); ; {
+			if _, err := unix.Write(p[1], junk); err != nil {
+				return
+			}
+		}
+	})
+	l.event(m.fd, unix.EPOLLIN, 0)
+	l.endOfBatch(nil)
+	if n := l.Loop.Stats.BytesIn.Load(); m.end == nil || n > lastBytes+2*readBytes {
+		t.Errorf("the end: %+v, after %d bytes", m.end, n)
 	}
 }
 

@@ -30,6 +30,9 @@ const (
 	// have their turn.
 	readBytes = 64 << 10
 
+	// lastBytes is how much of what the peer said is read after a write has failed.
+	lastBytes = 1 << 20
+
 	// maxPieces is how many pieces writev takes (IOV_MAX).
 	maxPieces = 1024
 )
@@ -199,7 +202,7 @@ func (l *Loop) report() {
 		c := l.broken[0]
 		l.broken = l.broken[1:]
 		l.Loop.Enter()
-		c.lc.Closed(c.err)
+		c.lastRead()
 		l.Loop.Leave()
 	}
 }
