@@ -89,7 +89,7 @@ func (p *epollLoops) all() (out []*loop.Loop) {
 func (p *epollLoops) idlest() *epollio.Loop {
 	best := p.loops[0]
 	for _, l := range p.loops[1:] {
-		if l.Loop.Stats.Conns.Load() < best.Loop.Stats.Conns.Load() {
+		if l.Load() < best.Load() {
 			best = l
 		}
 	}

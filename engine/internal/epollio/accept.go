@@ -53,8 +53,11 @@ func (l *Loop) Accept(
 	a := &Acceptor{fd: fd, l: l, pick: pick, make: make, quickAck: quickAck, log: log}
 	a.addr, _ = sock.Addrs(fd)
 	result := errors.New("epoll loop has ended")
-	done := l.Loop.Call(func() { result = l.watch(fd, a.accept) })
-	<-done
+	<-l.Loop.Call(func() {
+		if result = l.watch(fd, a.accept); result == nil {
+			l.acceptors[a] = struct{}{}
+		}
+	})
 	if result != nil {
 		unix.Close(fd)
 		return nil, result
@@ -66,20 +69,21 @@ func (l *Loop) Accept(
 func (a *Acceptor) Addr() net.Addr { return a.addr }
 
 // Close ends accepting, and waits for that.
-func (a *Acceptor) Close() {
-	done := a.l.Loop.Call(func() {
-		if a.closed {
-			return
-		}
-		a.closed = true
-		if a.resume != nil {
-			a.resume.Stop()
-			a.l.closeLater(a.fd)
-		} else {
-			a.l.forget(a.fd)
-		}
-	})
-	<-done
+func (a *Acceptor) Close() { <-a.l.Loop.Call(a.end) }
+
+// end closes the socket, inside the loop.
+func (a *Acceptor) end() {
+	if a.closed {
+		return
+	}
+	a.closed = true
+	delete(a.l.acceptors, a)
+	if a.resume != nil {
+		a.resume.Stop()
+		a.l.closeLater(a.fd)
+	} else {
+		a.l.forget(a.fd)
+	}
 }
 
 // accept takes what waits, up to acceptBatch.
@@ -98,10 +102,9 @@ func (a *Acceptor) accept() {
 		case lost(err):
 			a.Skipped.Add(1)
 			continue
-		case exhausted(err):
-			a.rest(err)
 		default:
-			// Nothing accept(2) names; resting keeps the engine alive whatever it is.
+			// Something has run out: EMFILE, ENFILE, ENOBUFS, ENOMEM. Or it is nothing that accept(2) names;
+			// resting keeps the engine alive whatever it is.
 			a.rest(err)
 		}
 		return
@@ -113,15 +116,6 @@ func lost(err error) bool {
 	switch err {
 	case unix.EINTR, unix.ECONNABORTED, unix.ECONNRESET, unix.ENETDOWN, unix.EPROTO, unix.ENOPROTOOPT,
 		unix.EHOSTDOWN, unix.ENONET, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ENETUNREACH, unix.ETIMEDOUT, unix.EPERM:
-		return true
-	}
-	return false
-}
-
-// exhausted returns whether err says that something has run out.
-func exhausted(err error) bool {
-	switch err {
-	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 		return true
 	}
 	return false
@@ -156,12 +150,13 @@ func (a *Acceptor) place(fd int) {
 		a.attach(to, fd)
 		return
 	}
-	to.Loop.Stats.Conns.Add(1) // so that the next pick knows; attaching counts again
+	to.placed.Add(1) // so that the next pick knows
 	posted := to.Loop.Post(loop.Op{Kind: loop.Call, Func: func() {
-		to.Loop.Stats.Conns.Add(-1)
 		a.attach(to, fd)
+		to.placed.Add(-1)
 	}})
 	if !posted {
+		to.placed.Add(-1)
 		unix.Close(fd)
 	}
 }

@@ -27,7 +27,6 @@ type conn struct {
 	quickAck bool
 	interest interest // what the poller knows
 	deaf     bool     // bytes are not wanted
-	again    bool     // Later was asked for
 
 	local, remote netip.AddrPort // of TCP
 
@@ -92,7 +91,6 @@ func (c *conn) read() {
 
 // write goes on with the rest of a batch, and with the connection when it is out.
 func (c *conn) write() {
-	c.again = false
 	if c.rest != nil && !c.push() {
 		return
 	}
@@ -119,8 +117,7 @@ func (c *conn) push() bool {
 	return done
 }
 
-// writev writes the pieces, the first one from skip on. A full socket takes 0 bytes and is no error;
-// an error is reported when the turn is over.
+// writev writes the pieces, the first one from skip on. A full socket takes 0 bytes and is no error.
 func (c *conn) writev(pieces [][]byte, skip int) (n int, err error) {
 	if skip > 0 {
 		whole := pieces[0]
@@ -134,11 +131,35 @@ func (c *conn) writev(pieces [][]byte, skip int) (n int, err error) {
 	case unix.EAGAIN, unix.EINTR:
 		return 0, nil
 	}
+	c.fail(err)
+	return 0, err
+}
+
+// fail notes that the socket is of no use any more. The connection is told when the turn is over.
+func (c *conn) fail(err error) {
 	if c.err == nil {
 		c.err = err
 		c.l.broken = append(c.l.broken, c)
 	}
-	return 0, err
+}
+
+// lastRead reads what lies in the socket after a write has failed: what the peer sent before it closed its
+// end often says why it did. Then the connection ends, if it has not over that.
+func (c *conn) lastRead() {
+	for got := 0; got < lastBytes && c.fd >= 0 && !c.deaf; {
+		n, err := unix.Read(c.fd, c.l.buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 {
+			break
+		}
+		got += n
+		c.lc.Bytes(c.l.buf[:n])
+	}
+	if c.fd >= 0 {
+		c.lc.Closed(c.err)
+	}
 }
 
 // register tells the poller for what the socket is waiting, if that has changed.
@@ -147,7 +168,7 @@ func (c *conn) register() {
 	if !c.deaf {
 		want |= readable
 	}
-	if c.rest != nil || c.again {
+	if c.rest != nil {
 		want |= writable
 	}
 	have := c.interest
@@ -175,9 +196,8 @@ func (c *conn) register() {
 			err = p.AddWrite(pa, false)
 		}
 	}
-	if err != nil && c.err == nil {
-		c.err = err
-		c.l.broken = append(c.l.broken, c)
+	if err != nil {
+		c.fail(err)
 	}
 }
 
@@ -195,12 +215,6 @@ func (c *conn) Submit(b *core.Batch) {
 		c.rest, c.sent = c.lc.Rest(n), 0
 		c.register()
 	}
-}
-
-// Later implements loop.Transport: the socket, which is writable, is reported with the next batch.
-func (c *conn) Later() {
-	c.again = true
-	c.register()
 }
 
 // WantRead implements loop.Transport.

@@ -7,7 +7,7 @@
 //
 //   - Trigger only to wake: the loop's mailbox does the rest.
 //   - A task must not Trigger itself to go on: the task queue is drained until it is empty, and sockets
-//     starve. A connection goes on by EPOLLOUT.
+//     starve. It goes on by an eventfd, which is reported together with them.
 //   - An event names a descriptor, not a connection. One closed and opened again within a batch of
 //     events would get its predecessor's, so descriptors are closed by the task that ends the batch; and
 //     EPOLLHUP and EPOLLERR never mean more than "read and see".

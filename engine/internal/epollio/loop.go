@@ -3,10 +3,13 @@
 package epollio
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
@@ -27,6 +30,9 @@ const (
 	// have their turn.
 	readBytes = 64 << 10
 
+	// lastBytes is how much of what the peer said is read after a write has failed.
+	lastBytes = 1 << 20
+
 	// maxPieces is how many pieces writev takes (IOV_MAX).
 	maxPieces = 1024
 )
@@ -36,15 +42,21 @@ type Loop struct {
 	Loop *loop.Loop
 
 	poller  *netpoll.Poller
-	handle  map[int]func() // descriptors that are not connections: timer, listeners
+	handle  map[int]func() // descriptors that are not connections: timer, again, listeners
 	conns   []*conn        // by descriptor
 	timer   int            // timerfd
+	again   int            // eventfd: reported, with what else is ready, after it is written to
+	running atomic.Bool    // the loop's goroutine is in run
 	buf     []byte
 	iov     [maxPieces]unix.Iovec
 	broken  []*conn // a write failed
 	closing []int   // descriptors to close when the batch of events is over
 	task    queue.Func
 	done    chan struct{}
+
+	acceptors map[*Acceptor]struct{} // those that rest too
+
+	placed atomic.Int64 // connections on their way to this loop
 
 	mu   sync.Mutex // for quit against the end of poller
 	quit bool
@@ -56,62 +68,86 @@ func New(cfg *loop.Config) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
-	if err != nil {
-		poller.Close()
-		return nil, os.NewSyscallError("timerfd_create", err)
-	}
 	l := &Loop{
-		poller: poller, timer: timer, handle: make(map[int]func()), buf: make([]byte, readBytes),
-		done: make(chan struct{}),
+		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, readBytes),
+		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}),
 	}
 	l.Loop = loop.New(cfg, l, arenaShift, false)
 	l.task = l.endOfBatch
-	l.handle[timer] = l.expire
-	if err := poller.AddRead(&netpoll.PollAttachment{FD: timer}, false); err != nil {
-		poller.Close()
-		unix.Close(timer)
+	if err := l.watchOwn(); err != nil {
+		l.Discard()
 		return nil, err
 	}
 	return l, nil
 }
 
-// Discard gives back what New took, if Serve is not to be called.
-func (l *Loop) Discard() {
-	l.poller.Close()
-	unix.Close(l.timer)
+// watchOwn makes the loop's own descriptors.
+func (l *Loop) watchOwn() (err error) {
+	l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	if err := l.watch(l.timer, l.expire); err != nil {
+		return err
+	}
+	if l.again, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	l.handle[l.again] = l.goOn
+	return l.poller.AddRead(&netpoll.PollAttachment{FD: l.again}, true) // by edges, so that nobody has to read it
 }
 
-// Serve serves sockets until Stop.
-func (l *Loop) Serve() error {
-	defer close(l.done)
-	err := l.poller.Polling(l.event)
-	l.mu.Lock()
-	l.quit = true
-	l.mu.Unlock()
-	closeErr := l.poller.Close()
+// Discard gives back what New took, if Serve is not to be called.
+func (l *Loop) Discard() error {
+	err := l.poller.Close()
 	unix.Close(l.timer)
+	unix.Close(l.again)
 	for _, fd := range l.closing {
 		unix.Close(fd)
 	}
-	if !errors.Is(err, gneterrors.ErrEngineShutdown) {
-		return fmt.Errorf("epoll loop: %w", err)
+	return err
+}
+
+// Serve serves sockets until Stop, or until the poller fails; then everything the loop had has ended, too.
+func (l *Loop) Serve() error {
+	defer close(l.done)
+	err := l.poller.Polling(l.event)
+	stopped := errors.Is(err, gneterrors.ErrEngineShutdown)
+	if !stopped {
+		err = fmt.Errorf("epoll loop: %w", err)
+		l.end(core.End{Code: codec.Internal, Reason: "event loop failed", Err: err})
 	}
-	return closeErr
+	l.mu.Lock()
+	l.quit = true
+	l.mu.Unlock()
+	if closeErr := l.Discard(); stopped {
+		return closeErr
+	}
+	return err
 }
 
 // Stop ends all connections, listeners and the loop, and waits for that.
 func (l *Loop) Stop() {
 	l.trigger(func(any) error {
-		for fd := range l.handle {
-			if fd != l.timer {
-				l.forget(fd)
-			}
-		}
-		l.Loop.Shutdown(core.End{Code: codec.ClosedError, Reason: "engine closed"})
+		l.end(core.End{Code: codec.ClosedError, Reason: "engine closed", Err: net.ErrClosed})
 		return gneterrors.ErrEngineShutdown
 	})
 	<-l.done
+}
+
+// end ends all connections and listeners. It is the last that happens inside the loop.
+func (l *Loop) end(end core.End) {
+	l.Loop.Shutdown(end)
+	for a := range l.acceptors { // after Shutdown, which does what was posted: it may have brought some
+		a.end()
+	}
+}
+
+// Load is how many connections the loop has, with those on their way to it. It may be called from any
+// goroutine.
+func (l *Loop) Load() int64 {
+	placed := l.placed.Load() // first: who arrives in between is counted twice then, and not left out
+	return placed + l.Loop.Stats.Conns.Load()
 }
 
 // event is called by the poller for each descriptor that is ready.
@@ -125,16 +161,31 @@ func (l *Loop) event(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 	return nil
 }
 
-// endOfBatch is the task that Wake asks for. The poller runs tasks when it is through with a batch of
-// events, so descriptors closed during it can be given back now.
-func (l *Loop) endOfBatch(any) error {
+// run is the turn that Wake asks for.
+func (l *Loop) run() {
+	l.running.Store(true)
 	l.Loop.Run()
 	l.report()
+	l.running.Store(false)
+}
+
+// endOfBatch is the task that Wake triggers. The poller runs tasks when it is through with a batch of
+// events, so descriptors closed during it can be given back now.
+func (l *Loop) endOfBatch(any) error {
+	l.run()
 	for _, fd := range l.closing {
 		unix.Close(fd)
 	}
 	l.closing = l.closing[:0]
 	return nil
+}
+
+// goOn is called when a run asked for another one. It is amid a batch of events.
+func (l *Loop) goOn() {
+	l.run()
+	if len(l.closing) > 0 {
+		l.trigger(l.task)
+	}
 }
 
 // expire is called when the timer has.
@@ -151,7 +202,7 @@ func (l *Loop) report() {
 		c := l.broken[0]
 		l.broken = l.broken[1:]
 		l.Loop.Enter()
-		c.lc.Closed(c.err)
+		c.lastRead()
 		l.Loop.Leave()
 	}
 }
@@ -175,11 +226,27 @@ func (l *Loop) forget(fd int) {
 // closeLater closes fd when the batch of events is over.
 func (l *Loop) closeLater(fd int) {
 	l.closing = append(l.closing, fd)
-	l.Wake()
+	if len(l.closing) == 1 && !l.running.Load() { // who called run looks at closing afterwards
+		l.trigger(l.task)
+	}
 }
 
-// Wake implements loop.Backend.
-func (l *Loop) Wake() { l.trigger(l.task) }
+// Wake implements loop.Backend. A run that asks for another one must not Trigger it: the poller would run
+// tasks until there are none, without looking at sockets. Others who wake the loop during a run go the same
+// way, which is as good.
+func (l *Loop) Wake() {
+	if !l.running.Load() {
+		l.trigger(l.task)
+		return
+	}
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.quit {
+		unix.Write(l.again, one[:])
+	}
+}
 
 // trigger has the poller run f.
 func (l *Loop) trigger(f queue.Func) {
