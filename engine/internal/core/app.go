@@ -241,7 +241,7 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 			c.startTimer(now, slot, noWindowTimer)
 		}
 		if r.out > 0 {
-			c.dribble(now, slot, r)
+			c.wait(now, slot, r, dribbling)
 		}
 	}
 }

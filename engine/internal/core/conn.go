@@ -31,7 +31,7 @@ type Conn struct {
 	accepted uint32            // slots held by channels the peer opened
 	pending  Handle            // Opened was reported for it, and not answered yet
 	timers   [numLists]timerList
-	soon     soon
+	soon     *soon // nil until it is needed
 
 	// Output.
 	queue   sched.Queue
@@ -128,6 +128,9 @@ func (c *Conn) mayTalk() bool { return c.client || c.gotFrame }
 // draining returns whether the connection ends as soon as it has no channels.
 func (c *Conn) draining() bool { return c.goingAway || c.goneAway }
 
+// Unsent is how many bytes of the batch the transport has not taken.
+func (c *Conn) Unsent() int { return c.unsent }
+
 // Sent tells that the transport took n more bytes of the batch.
 func (c *Conn) Sent(now time.Duration, n int) {
 	c.unsent -= n
@@ -184,7 +187,7 @@ func (c *Conn) finish(end *End) {
 		c.releaseUnused(slot)
 	}
 	c.pongs.drop(c.arena)
-	c.refused, c.soon, c.begun = nil, soon{}, 0
+	c.refused, c.soon, c.begun = nil, nil, 0
 }
 
 // slots lists the channels of which match says so, in order of their ids: the order of a map must not be seen

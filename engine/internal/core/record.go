@@ -51,8 +51,8 @@ const (
 	appClosed                        // the application called Close
 	sentSinceGrant                   // DATA went out since the last FLOW_CONTROL came
 	cameSinceGrant                   // DATA came since the last FLOW_CONTROL went out
-	owing                            // among soon.grants
-	dribbling                        // among soon.dribbles
+	owing                            // among soon.waits, to grant
+	dribbling                        // among soon.waits, to send
 	squeeze                          // send even what is less than minSplit
 	tellWritable                     // to report: Writable
 	tellClosed                       // to report: Closed, for code

@@ -2,63 +2,69 @@ package core
 
 import "time"
 
-// soon is what channels wait for together, for Timeouts.soon at most: what would be a small frame at once
-// is a larger one by then.
+// soon is the channels that wait together, for Timeouts.soon at most: what would be a small frame at once
+// is a larger one by then. Their flags tell for what they wait: to grant what is owed (owing), to send what
+// a small window holds (dribbling).
 type soon struct {
-	at       time.Duration // 0 if nobody waits
-	grants   []Handle      // owed too little to be granted at once
-	dribbles []Handle      // with a window for a few bytes of what they have to send
+	at    time.Duration // 0 if nobody waits
+	waits []Handle
 }
 
-// settle grants what is owed on the channel in slot: at once if that is much, else with others soon.
+// settle grants what is owed on the channel in slot: at once if that is much, else soon.
 func (c *Conn) settle(now time.Duration, slot uint32, r *record) {
 	switch {
 	case c.phase != running || r.state != open && r.state != opening:
 	case r.in.owed >= startWindow/2:
 		c.control(slot, sendGrant)
-	case r.flags&owing == 0:
-		r.flags |= owing
-		c.soon.grants = append(c.soon.grants, r.handle(slot))
-		c.soonest(now)
+	default:
+		c.wait(now, slot, r, owing)
 	}
 }
 
-// dribble lets the channel in slot send what its small window holds, soon.
-func (c *Conn) dribble(now time.Duration, slot uint32, r *record) {
-	if r.flags&dribbling != 0 {
-		return
+// wait puts the channel in slot among those that wait, for what the flag says.
+func (c *Conn) wait(now time.Duration, slot uint32, r *record, what flags) {
+	if c.soon == nil {
+		c.soon = new(soon)
 	}
-	r.flags |= dribbling
-	c.soon.dribbles = append(c.soon.dribbles, r.handle(slot))
-	c.soonest(now)
-}
-
-func (c *Conn) soonest(now time.Duration) {
+	if r.flags&(owing|dribbling) == 0 {
+		c.soon.waits = append(c.soon.waits, r.handle(slot))
+	}
+	r.flags |= what
 	if c.soon.at == 0 {
 		c.soon.at = now + c.cfg.Timeouts.soon
 	}
 }
 
+// soonest is when the wait is over.
+func (c *Conn) soonest() time.Duration {
+	if c.soon == nil || c.soon.at == 0 {
+		return never
+	}
+	return c.soon.at
+}
+
 // tickSoon does what channels waited for.
 func (c *Conn) tickSoon(now time.Duration) {
-	c.soon.at = 0
-	for _, h := range c.soon.grants {
-		if r := c.arena.get(h); r != nil {
-			r.flags &^= owing
+	waits := c.soon.waits
+	c.soon.at, c.soon.waits = 0, nil
+	for _, h := range waits {
+		r := c.arena.get(h)
+		if r == nil {
+			continue
+		}
+		what := r.flags
+		r.flags &^= owing | dribbling
+		if what&owing != 0 {
 			c.grantSmall(h.Slot, r)
 		}
-	}
-	c.soon.grants = emptied(c.soon.grants)
-	for _, h := range c.soon.dribbles {
-		if r := c.arena.get(h); r != nil {
-			r.flags &^= dribbling
-			if r.first != 0 && r.out > 0 {
-				r.flags |= squeeze
-				c.ready(now, h.Slot, r)
-			}
+		if what&dribbling != 0 && r.first != 0 && r.out > 0 {
+			r.flags |= squeeze
+			c.ready(now, h.Slot, r)
 		}
 	}
-	c.soon.dribbles = emptied(c.soon.dribbles)
+	if c.soon.waits == nil && cap(waits) <= 1024 {
+		c.soon.waits = waits[:0]
+	}
 }
 
 // grantSmall grants what is owed on the channel in slot, which may be little. A grant costs the peer's
@@ -72,12 +78,4 @@ func (c *Conn) grantSmall(slot uint32, r *record) {
 	if r.in.owed >= smallGrant || r.flags&cameSinceGrant != 0 || r.in.unconsumed() == 0 {
 		c.control(slot, sendGrant)
 	}
-}
-
-// emptied returns list for its next use, without what has become too much memory for that.
-func emptied(list []Handle) []Handle {
-	if cap(list) > 1024 {
-		return nil
-	}
-	return list[:0]
 }

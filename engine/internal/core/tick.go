@@ -16,11 +16,7 @@ func (c *Conn) Deadline(now time.Duration) time.Duration {
 	if c.phase == over {
 		return never
 	}
-	d := never
-	if c.soon.at != 0 {
-		d = c.soon.at
-	}
-	return min(d, max(c.firstEnd(now), c.grace))
+	return min(c.soonest(), max(c.firstEnd(now), c.grace))
 }
 
 // firstEnd is when the first thing is due that may end a channel or the connection.
@@ -75,7 +71,7 @@ func (c *Conn) frameDeadline() time.Duration {
 // Tick does what is due. Events may follow, and frames.
 func (c *Conn) Tick(now time.Duration) {
 	c.check()
-	if c.soon.at != 0 && now >= c.soon.at {
+	if now >= c.soonest() {
 		c.tickSoon(now)
 	}
 	due := c.firstEnd(now)

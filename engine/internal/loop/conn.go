@@ -71,11 +71,9 @@ type Conn struct {
 	transport Transport
 	events    Events
 
-	batch  *core.Batch // what the transport has, or nil
-	left   int         // bytes of batch not written yet
-	budget int         // bytes it may still send in this turn
-	deaf   bool        // WantRead(false) was said
-	gone   bool        // the transport is closed
+	batch *core.Batch // what the transport has, or nil
+	deaf  bool        // WantRead(false) was said
+	gone  bool        // the transport is closed
 
 	isDirty   bool
 	nextDirty *Conn
@@ -150,7 +148,7 @@ func (c *Conn) Sent(n int) {
 	c.loop.Stats.BytesOut.Add(uint64(n))
 	c.loop.Stats.Writes.Add(1)
 	c.core.Sent(c.loop.now, n)
-	if c.left -= n; c.left == 0 {
+	if c.core.Unsent() == 0 {
 		c.batch.Release()
 		c.loop.giveBatch(c.batch)
 		c.batch = nil
@@ -187,7 +185,7 @@ func (c *Conn) serve(flush bool) {
 		c.reportAll()
 	}
 	if flush {
-		c.budget = turnBytes
+		l.budget = turnBytes
 		for c.flush() {
 		}
 		if c.core.Over() {
@@ -224,7 +222,7 @@ func (c *Conn) flush() bool {
 	if c.batch != nil || c.gone {
 		return false
 	}
-	if c.budget <= 0 {
+	if l.budget <= 0 {
 		l.mark(c)
 		return false
 	}
@@ -234,8 +232,8 @@ func (c *Conn) flush() bool {
 		l.giveBatch(b)
 		return false
 	}
-	c.batch, c.left = b, b.Len()
-	c.budget -= c.left
+	c.batch = b
+	l.budget -= b.Len()
 	c.transport.Submit(b)
 	return true
 }

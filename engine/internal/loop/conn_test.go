@@ -185,8 +185,8 @@ func TestABatchSentInPieces(t *testing.T) {
 		if a.held == nil {
 			t.Fatalf("after %d of %d bytes nothing is held", got, len(want))
 		}
-		if rest := a.held.Len() - a.took; a.held.Len() > len(want)-150 || a.lc.left != rest {
-			t.Fatalf("after %d of %d bytes: %d are left of the batch, %d counted", got, len(want), rest, a.lc.left)
+		if rest := a.held.Len() - a.took; a.held.Len() > len(want)-150 || a.lc.core.Unsent() != rest {
+			t.Fatalf("after %d of %d bytes: %d are left of the batch, %d counted", got, len(want), rest, a.lc.core.Unsent())
 		}
 		if a.held.Whole() {
 			t.Fatal("the memory for 64 KiB of headers is kept for what is left")

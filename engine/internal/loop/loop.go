@@ -46,6 +46,7 @@ type Loop struct {
 	dirty   *Conn // connections with something to do, through Conn.nextDirty
 	last    *Conn // of them
 	current *Conn // the one being served
+	budget  int   // bytes it may still send in this turn
 	timers  timers
 	alarm   time.Duration
 	batches []*core.Batch // free ones
