@@ -34,13 +34,15 @@ func Unlink(addr net.Addr) {
 	}
 }
 
-// RemoveStale returns whether err is that the name of a Unix socket is taken, by one to which nobody listens
-// any more, whose file it then removes: trying again may help.
+// RemoveStale returns whether err is that the name of a Unix socket is taken, by one that nobody has any
+// more, whose file it then removes: trying again may help.
 func RemoveStale(name string, err error) bool {
 	if !errors.Is(err, syscall.EADDRINUSE) || !hasFile(name) {
 		return false
 	}
-	c, err := net.Dial("unix", name)
+	// For datagrams the kernel refuses only what nobody has. Who listens for streams, or is about to, is of
+	// the wrong type, and not troubled with a connection.
+	c, err := net.Dial("unixgram", name)
 	if err == nil {
 		c.Close()
 		return false

@@ -45,12 +45,13 @@ func TestListenOnAStaleSocket(t *testing.T) {
 	for range 2 {
 		stale(t, path)
 	}
-	_, addr := listen(t, path, Options{})
+	fd, addr := listen(t, path, Options{})
 	nc, err := net.Dial("unix", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	nc.Close()
+	accept(t, fd)
 
 	file, link, datagrams := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "datagrams")
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
@@ -65,7 +66,16 @@ func TestListenOnAStaleSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	for _, taken := range []string{path, file, link, dir, datagrams} {
+	bound := filepath.Join(dir, "bound")
+	b, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) // about to listen
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(b)
+	if err := unix.Bind(b, &unix.SockaddrUnix{Name: bound}); err != nil {
+		t.Fatal(err)
+	}
+	for _, taken := range []string{path, file, link, dir, datagrams, bound} {
 		if fd, err := Listen("unix:"+taken, Options{}); err == nil {
 			t.Errorf("%s: listens on what is somebody's", taken)
 			unix.Close(fd)
@@ -73,6 +83,9 @@ func TestListenOnAStaleSocket(t *testing.T) {
 		if _, err := os.Lstat(taken); err != nil {
 			t.Error(err)
 		}
+	}
+	if _, _, err := unix.Accept(fd); err != unix.EAGAIN {
+		t.Errorf("who listened was troubled: %v", err)
 	}
 	if nc, err = net.Dial("unix", addr); err != nil {
 		t.Fatalf("who listened does not any more: %v", err)
