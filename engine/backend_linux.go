@@ -186,6 +186,37 @@ func (s SocketConfig) control(network, _ string, raw syscall.RawConn) (err error
 	return errors.Join(err, cerr)
 }
 
+// controlListener is control for a socket that is to listen.
+func (s SocketConfig) controlListener(network, addr string, raw syscall.RawConn) (err error) {
+	if s.ReusePort {
+		if network == "unix" {
+			return sock.ErrReusePort
+		}
+		cerr := raw.Control(func(fd uintptr) { err = sock.ReusePort(int(fd)) })
+		if err := errors.Join(err, cerr); err != nil {
+			return err
+		}
+	}
+	return s.control(network, addr, raw)
+}
+
+// setBacklog has as many connections wait for a listener as is wanted, which package net can't be told.
+func (s SocketConfig) setBacklog(l net.Listener) error {
+	if s.Backlog == 0 {
+		return nil
+	}
+	return sock.Control(l, func(fd int) error { return sock.Backlog(fd, s.Backlog) })
+}
+
+// apply sets the options of a connection that package net made. It has set some its own way, after control,
+// and an accepted one does not inherit all.
+func (s SocketConfig) apply(nc net.Conn) error {
+	if _, ok := nc.(*net.TCPConn); !ok || s == (SocketConfig{}) {
+		return nil
+	}
+	return sock.Control(nc, func(fd int) error { return sock.Apply(fd, s.options()) })
+}
+
 // effective reads the options of a transport's socket.
 func effective(t loop.Transport) (SocketConfig, error) {
 	switch t := t.(type) {

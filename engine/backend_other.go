@@ -33,4 +33,13 @@ func (s SocketConfig) control(_, _ string, _ syscall.RawConn) error {
 	return nil
 }
 
+func (s SocketConfig) controlListener(network, addr string, raw syscall.RawConn) error {
+	return s.control(network, addr, raw)
+}
+
+// control has let nothing pass that would be left for setBacklog and apply.
+
+func (SocketConfig) setBacklog(net.Listener) error { return nil }
+func (SocketConfig) apply(net.Conn) error          { return nil }
+
 func effective(loop.Transport) (SocketConfig, error) { return SocketConfig{}, errors.ErrUnsupported }

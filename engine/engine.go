@@ -85,9 +85,7 @@ func (e *Engine) Listen(addr string) (net.Addr, error) {
 
 // Dial connects to an address as of Listen. It blocks.
 func (e *Engine) Dial(ctx context.Context, addr string) (*Conn, error) {
-	d := net.Dialer{Control: e.cfg.Socket.control}
-	network, rest := splitAddr(addr)
-	nc, err := d.DialContext(ctx, network, rest)
+	nc, err := e.dialNet(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}

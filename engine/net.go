@@ -1,22 +1,29 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"context"
+	"github.com/sscd-io/sscd/engine/internal/sock"
 )
 
-// splitAddr splits an address into the network and the address that package net wants.
-func splitAddr(addr string) (network, rest string) {
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		return "unix", path
+// dialNet connects with package net.
+func (e *Engine) dialNet(ctx context.Context, addr string) (net.Conn, error) {
+	d := net.Dialer{Control: e.cfg.Socket.control}
+	network, rest := sock.Network(addr)
+	nc, err := d.DialContext(ctx, network, rest)
+	if err != nil {
+		return nil, err
 	}
-	return "tcp", addr
+	if err := e.cfg.Socket.apply(nc); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return nc, nil
 }
 
 // netListener accepts for the Net backend.
@@ -31,10 +38,18 @@ type netListener struct {
 
 // listenNet listens with package net.
 func (e *Engine) listenNet(addr string) ([]listener, error) {
-	lc := net.ListenConfig{Control: e.cfg.Socket.control}
-	network, rest := splitAddr(addr)
+	lc := net.ListenConfig{Control: e.cfg.Socket.controlListener}
+	lc.SetMultipathTCP(false) // it lacks some of TCP's options; Epoll does not use it either
+	network, rest := sock.Network(addr)
 	nl, err := lc.Listen(context.Background(), network, rest)
+	if network == "unix" && sock.RemoveStale(rest, err) {
+		nl, err = lc.Listen(context.Background(), network, rest)
+	}
 	if err != nil {
+		return nil, err
+	}
+	if err := e.cfg.Socket.setBacklog(nl); err != nil {
+		nl.Close()
 		return nil, err
 	}
 	l := &netListener{Listener: nl, e: e, quit: make(chan struct{})}
@@ -51,8 +66,11 @@ func (l *netListener) accept() {
 		switch {
 		case err == nil:
 			pause = 0
-			if _, err := l.e.Server(nc); err != nil {
+			if err := l.serve(nc); err != nil {
 				l.failed.Add(1)
+				if !errors.Is(err, ErrClosed) {
+					l.e.cfg.Logger.Warn("connection can't be served", "err", err)
+				}
 			}
 			continue
 		case errors.Is(err, net.ErrClosed):
@@ -70,6 +88,16 @@ func (l *netListener) accept() {
 			return
 		}
 	}
+}
+
+// serve has the engine serve a connection that was accepted.
+func (l *netListener) serve(nc net.Conn) error {
+	if err := l.e.cfg.Socket.apply(nc); err != nil {
+		nc.Close()
+		return err
+	}
+	_, err := l.e.Server(nc)
+	return err
 }
 
 // Close implements listener. It does not wait for accept, which may wait for the engine.

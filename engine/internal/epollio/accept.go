@@ -59,6 +59,7 @@ func (l *Loop) Accept(
 		}
 	})
 	if result != nil {
+		sock.Unlink(a.addr)
 		unix.Close(fd)
 		return nil, result
 	}
@@ -78,6 +79,7 @@ func (a *Acceptor) end() {
 	}
 	a.closed = true
 	delete(a.l.acceptors, a)
+	sock.Unlink(a.addr)
 	if a.resume != nil {
 		a.resume.Stop()
 		a.l.closeLater(a.fd)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -497,5 +499,31 @@ func TestAcceptFails(t *testing.T) {
 		if n := l.Load(); n != 0 {
 			t.Errorf("loop %d: %d connections counted", i, n)
 		}
+	}
+}
+
+// A Unix socket can be listened on again once its listener is closed, as with package net.
+func TestAUnixSocketCanBeListenedOnAgain(t *testing.T) {
+	r := serve(t, 1)
+	path := filepath.Join(t.TempDir(), "socket")
+	r.listen(path).Close()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the file of a closed listener: %v", err)
+	}
+	d := r.listen(path)
+	r.loops[0].Stop()
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the file of a listener whose loop has ended: %v", err)
+	}
+	d.Close()
+	fd, err := sock.Listen(path, sock.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.loops[0].Accept(fd, false, r.cfg.Logger, r.idlest, nil); err == nil {
+		t.Error("a loop that has ended takes a listener")
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the file of a listener that was not taken: %v", err)
 	}
 }

@@ -1,14 +1,12 @@
 //go:build linux
 
-// Package sock makes and tunes sockets: listening, taking over the descriptor of a net.Conn, options and
-// what the kernel made of them, and one system call that x/sys has only with an allocation.
 package sock
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -30,45 +28,58 @@ type Options struct {
 	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop
 }
 
-// unixPrefix begins the address of a Unix socket; a path follows.
-const unixPrefix = "unix:"
-
-// Network splits an address into the network and the address that package net wants.
-func Network(addr string) (network, rest string) {
-	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
-		return "unix", path
-	}
-	return "tcp", addr
-}
+// ErrReusePort means that ReusePort is wanted for a Unix socket.
+var ErrReusePort = errors.New("SO_REUSEPORT is not for Unix sockets")
 
 // Listen returns a listening, non-blocking socket. Those it accepts inherit the options, but for
 // QuickAck.
 func Listen(addr string, o Options) (fd int, err error) {
-	network, rest := Network(addr)
-	if network == "unix" {
-		fd, _, err = socket.UnixSocket(network, rest, true, nil, nil)
-		return fd, err
+	if network, rest := Network(addr); network == "unix" {
+		fd, err = listenUnix(rest, o)
+	} else {
+		fd, err = listenTCP(network, rest, o)
 	}
-	reuse := []socket.Option[int]{{SetSockOpt: socket.SetReuseAddr, Opt: 1}}
-	if o.ReusePort {
-		reuse = append(reuse, socket.Option[int]{SetSockOpt: setReusePort, Opt: 1})
-	}
-	// The window scale is chosen when the connection begins, so the buffers must be set before.
-	reuse = append(reuse, socket.Option[int]{SetSockOpt: func(fd, _ int) error { return Apply(fd, o) }})
-	if fd, _, err = socket.TCPSocket(network, rest, true, reuse, nil); err != nil {
+	if err != nil {
 		return -1, err
 	}
 	if o.Backlog > 0 {
-		if err := unix.Listen(fd, o.Backlog); err != nil {
+		if err := Backlog(fd, o.Backlog); err != nil {
 			unix.Close(fd)
-			return -1, os.NewSyscallError("listen", err)
+			return -1, err
 		}
 	}
 	return fd, nil
 }
 
-func setReusePort(fd, on int) error {
-	return os.NewSyscallError("setsockopt SO_REUSEPORT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, on))
+func listenTCP(network, addr string, o Options) (fd int, err error) {
+	reuse := []socket.Option[int]{{SetSockOpt: socket.SetReuseAddr, Opt: 1}}
+	if o.ReusePort {
+		reuse = append(reuse, socket.Option[int]{SetSockOpt: func(fd, _ int) error { return ReusePort(fd) }})
+	}
+	// The window scale is chosen when the connection begins, so the buffers must be set before.
+	reuse = append(reuse, socket.Option[int]{SetSockOpt: func(fd, _ int) error { return Apply(fd, o) }})
+	fd, _, err = socket.TCPSocket(network, addr, true, reuse, nil)
+	return fd, err
+}
+
+func listenUnix(name string, o Options) (fd int, err error) {
+	if o.ReusePort {
+		return -1, ErrReusePort
+	}
+	fd, _, err = socket.UnixSocket("unix", name, true, nil, nil)
+	if RemoveStale(name, err) {
+		fd, _, err = socket.UnixSocket("unix", name, true, nil, nil)
+	}
+	return fd, err
+}
+
+// Backlog changes how many connections wait at a listening socket to be accepted.
+func Backlog(fd, n int) error { return os.NewSyscallError("listen", unix.Listen(fd, n)) }
+
+// ReusePort lets others listen on the same port, who want that too. It is to be set before the socket is
+// bound.
+func ReusePort(fd int) error {
+	return os.NewSyscallError("setsockopt SO_REUSEPORT", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
 }
 
 // Apply sets the options on a TCP socket, all but Backlog and ReusePort.
@@ -122,8 +133,8 @@ func Effective(fd int) (o Options, err error) {
 // QuickAck sets TCP_QUICKACK, which the kernel takes back at will.
 func QuickAck(fd int) { unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) }
 
-// Control calls f with the descriptor of a connection of package net, if it has one.
-func Control(c net.Conn, f func(fd int) error) error {
+// Control calls f with the descriptor of a connection or listener of package net, if it has one.
+func Control(c any, f func(fd int) error) error {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return fmt.Errorf("%T has no descriptor", c)

@@ -93,17 +93,6 @@ func nonblocking(t *testing.T, fd int) bool {
 	return flags&unix.O_NONBLOCK != 0
 }
 
-func TestNetwork(t *testing.T) {
-	for _, c := range []struct{ addr, network, rest string }{
-		{"host:80", "tcp", "host:80"}, {":0", "tcp", ":0"}, {"[::1]:80", "tcp", "[::1]:80"},
-		{"unix:/a/b", "unix", "/a/b"}, {"unix:", "unix", ""}, {"unixhost:80", "tcp", "unixhost:80"},
-	} {
-		if network, rest := Network(c.addr); network != c.network || rest != c.rest {
-			t.Errorf("%s: %s and %s", c.addr, network, rest)
-		}
-	}
-}
-
 // A socket that listens is found where it says, does not block, and is not inherited by other programs.
 func TestListen(t *testing.T) {
 	noneLeft(t)
@@ -112,6 +101,8 @@ func TestListen(t *testing.T) {
 		{"localhost:0", "tcp", ":"},
 		{":0", "tcp", ":"},
 		{"unix:" + filepath.Join(t.TempDir(), "socket"), "unix", "/socket"},
+		{filepath.Join(t.TempDir(), "socket"), "unix", "/socket"},
+		{"unix:@sscd-test-listen", "unix", "@sscd-test-listen"},
 	} {
 		fd, addr := listen(t, c.addr, Options{})
 		if !strings.Contains(addr, c.want) || strings.HasSuffix(addr, ":0") {
@@ -207,6 +198,23 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
+// The same for a Unix socket, of which the kernel does not tell: who comes when it is full is turned away.
+func TestBacklogOfAUnixSocket(t *testing.T) {
+	noneLeft(t)
+	_, addr := listen(t, "unix:"+filepath.Join(t.TempDir(), "socket"), Options{Backlog: 3})
+	n := 0
+	for ; n < 10; n++ {
+		nc, err := net.Dial("unix", addr)
+		if err != nil {
+			break
+		}
+		defer nc.Close()
+	}
+	if n != 4 { // the kernel takes one more than it was told
+		t.Errorf("%d connections wait, want 4", n)
+	}
+}
+
 // Several sockets share a port only if all of them want that.
 func TestReusePort(t *testing.T) {
 	noneLeft(t)
@@ -265,6 +273,7 @@ func TestListenErrors(t *testing.T) {
 		{addr: "unix:" + path, is: unix.EADDRINUSE, says: "bind"},
 		{addr: "unix:" + filepath.Join(path, "x"), is: unix.ENOTDIR, says: "bind"},
 		{addr: "unix:" + strings.Repeat("x", 200), is: unix.EINVAL, says: "bind"},
+		{addr: "unix:" + path + "2", o: Options{ReusePort: true}, is: ErrReusePort, says: "Unix"},
 		{addr: "127.0.0.1:0", o: Options{UserTimeout: 1 << 31 * time.Millisecond}, is: unix.EINVAL, says: "TCP_USER_TIMEOUT"},
 	} {
 		fd, err := Listen(c.addr, c.o)
@@ -312,7 +321,7 @@ func TestApplyNamesTheOption(t *testing.T) {
 			t.Errorf("%+v: %v does not say which errno", c.o, err)
 		}
 	}
-	if err := setReusePort(-1, 1); err == nil || !strings.Contains(err.Error(), "SO_REUSEPORT") {
+	if err := ReusePort(-1); err == nil || !strings.Contains(err.Error(), "SO_REUSEPORT") {
 		t.Errorf("SO_REUSEPORT: %v", err)
 	}
 	if _, err := Effective(-1); err == nil || !strings.Contains(err.Error(), "getsockopt") {
