@@ -1266,7 +1266,7 @@ func TestOpensAndCloses(t *testing.T) {
 }
 
 // TestFramesAnnounced: connections that announce the largest frame and send one byte of it hold little more
-// than that byte (HOSTILE.md, 36).
+// than that byte.
 func TestFramesAnnounced(t *testing.T) {
 	onBackends(t, func(t *testing.T, b engine.Backend) {
 		const conns = 300

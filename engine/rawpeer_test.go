@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -29,11 +28,8 @@ import (
 )
 
 const (
-	// reaction is how soon a server must have ended a connection over a fault (CONFORMANCE.md).
+	// reaction is how soon a server must have ended a connection over a fault.
 	reaction = 2 * time.Second
-
-	// patience is how long a test waits for what must come. It decides nothing but when to give up.
-	patience = 10 * time.Second
 
 	// startWindow is what either side of a base channel may send at first (SPEC section 2).
 	startWindow = 65536
@@ -41,9 +37,6 @@ const (
 
 // backends are what every test of a server runs on.
 var backends = []engine.Backend{engine.Epoll, engine.Net}
-
-// quiet is a logger for tests in which the server has much to complain about.
-var quiet = slog.New(slog.DiscardHandler)
 
 // rawPeer is a client without an engine: it sends whatever bytes a test wants, over a real socket, and
 // reads frames. Every frame it reads must be one that a correct server may send, whatever the test is
@@ -630,38 +623,4 @@ func heapInUse() int {
 	}
 	runtime.ReadMemStats(&m)
 	return int(m.HeapInuse)
-}
-
-// settles is that a figure becomes what is wanted.
-func settles[T comparable](t testing.TB, what string, figure func() T, want T) {
-	t.Helper()
-	eventually(t, func() (bool, string) {
-		got := figure()
-		return got == want, fmt.Sprintf("%s: %v, want %v", what, got, want)
-	})
-}
-
-// settlesBelow is that a figure becomes at most limit.
-func settlesBelow(t testing.TB, what string, figure func() int, limit int) {
-	t.Helper()
-	eventually(t, func() (bool, string) {
-		got := figure()
-		return got <= limit, fmt.Sprintf("%s: %d, want at most %d", what, got, limit)
-	})
-}
-
-// eventually is that f becomes true, before patience ends. f tells what is the matter if not.
-func eventually(t testing.TB, f func() (bool, string)) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
-		ok, why := f()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(why)
-		}
-		time.Sleep(pause)
-	}
 }

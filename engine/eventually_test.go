@@ -1,0 +1,48 @@
+package engine_test
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must come. It decides nothing but when to give up.
+const patience = 10 * time.Second
+
+// quiet is a logger for tests in which the server has much to complain about.
+var quiet = slog.New(slog.DiscardHandler)
+
+// settles is that a figure becomes what is wanted.
+func settles[T comparable](t testing.TB, what string, figure func() T, want T) {
+	t.Helper()
+	eventually(t, func() (bool, string) {
+		got := figure()
+		return got == want, fmt.Sprintf("%s: %v, want %v", what, got, want)
+	})
+}
+
+// settlesBelow is that a figure becomes at most limit.
+func settlesBelow(t testing.TB, what string, figure func() int, limit int) {
+	t.Helper()
+	eventually(t, func() (bool, string) {
+		got := figure()
+		return got <= limit, fmt.Sprintf("%s: %d, want at most %d", what, got, limit)
+	})
+}
+
+// eventually is that f becomes true, before patience ends. f tells what is the matter if not.
+func eventually(t testing.TB, f func() (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		ok, why := f()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(why)
+		}
+		time.Sleep(pause)
+	}
+}
