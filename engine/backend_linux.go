@@ -85,6 +85,17 @@ func (p *epollLoops) all() (out []*loop.Loop) {
 	return out
 }
 
+// load is how many connections the loops have, with those on their way to them.
+func (p *epollLoops) load() (n int64) {
+	if p == nil {
+		return 0
+	}
+	for _, l := range p.loops {
+		n += l.Load()
+	}
+	return n
+}
+
 // idlest returns the loop with the fewest connections.
 func (p *epollLoops) idlest() *epollio.Loop {
 	best := p.loops[0]

@@ -17,6 +17,7 @@ type epollLoops struct{}
 
 func (*epollLoops) stop() error       { return nil }
 func (*epollLoops) all() []*loop.Loop { return nil }
+func (*epollLoops) load() int64       { return 0 }
 
 func (e *Engine) listenEpoll(string) ([]listener, error) { return nil, errors.ErrUnsupported }
 

@@ -57,8 +57,8 @@ func Start(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Listen accepts connections on a TCP address, "host:port", or on a Unix socket, "unix:path", and returns
-// the address, with the port chosen if it was 0. It blocks, for a short time.
+// Listen accepts connections on a TCP address, "host:port", or on a Unix socket, "unix:name" or any
+// path with a slash, and returns the address, with the port chosen if it was 0. It blocks, for a short time.
 func (e *Engine) Listen(addr string) (net.Addr, error) {
 	listen := e.listenNet
 	if e.cfg.Backend == Epoll || e.cfg.Backend == Auto && haveEpoll {
@@ -164,10 +164,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 // connsLocked is how many connections there are.
 func (e *Engine) connsLocked() int64 {
 	n := int64(len(e.conns))
-	for _, l := range e.loops.all() {
-		n += l.Stats.Conns.Load()
-	}
-	return n
+	return n + e.loops.load()
 }
 
 // Close ends all connections at once, without a word to the peers, and everything the engine has. It

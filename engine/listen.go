@@ -24,7 +24,7 @@ type Listener struct {
 // maxSessions is how many sessions wait for Listener.Accept. More are ended.
 const maxSessions = 4096
 
-// Listen listens on a TCP address, "host:port", or on a Unix socket, "unix:path".
+// Listen listens on a TCP address, "host:port", or on a Unix socket, as Engine.Listen does.
 func Listen(addr string, cfg Config) (*Listener, error) {
 	if cfg.Handler != nil {
 		return nil, errHandler

@@ -25,7 +25,7 @@ type Session struct {
 	ended   bool
 }
 
-// Dial connects to a TCP address, "host:port", or a Unix socket, "unix:path". It blocks until the
+// Dial connects to a TCP address, "host:port", or a Unix socket, as of Engine.Listen. It blocks until the
 // connection stands; ctx bounds that, not the session's life.
 func Dial(ctx context.Context, addr string, cfg Config) (*Session, error) {
 	return newSession(cfg, func(e *Engine) (*Conn, error) { return e.Dial(ctx, addr) })

@@ -21,7 +21,7 @@ const defaultAddr = "127.0.0.1:21331"
 func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("sscd serve", flag.ContinueOnError)
 	cfg := engine.Config{Handler: builtin.New(), Logger: slog.New(slog.NewTextHandler(stderr, nil))}
-	addr := f.String("listen", defaultAddr, "`address` to listen on: host:port, or unix:path")
+	addr := f.String("listen", defaultAddr, "`address` to listen on: host:port, or the path of a Unix socket")
 	insecure := f.Bool("insecure", false, "allow an address that is not loopback, in clear text")
 	f.StringVar((*string)(&cfg.Backend), "backend", "epoll", "how sockets are served: epoll or net")
 	f.IntVar(&cfg.Loops, "loops", 0, "event loops; 0 means one for each processor")
@@ -65,7 +65,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 
 // isLoopback returns whether only this machine reaches an address.
 func isLoopback(addr string) bool {
-	if strings.HasPrefix(addr, "unix:") {
+	if strings.HasPrefix(addr, "unix:") || strings.Contains(addr, "/") {
 		return true
 	}
 	host, _, err := net.SplitHostPort(addr)

@@ -161,9 +161,6 @@ func TestUnixSocket(t *testing.T) {
 
 func TestUnixSocketCanBeServedAgain(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
-		if backend == "epoll" {
-			t.Skip("a known fault: epollio.Acceptor.Close leaves the socket's file behind")
-		}
 		addr := unixAddr(t)
 		for range 2 {
 			server, _ := serve(t, "--backend", backend, "--listen", addr)
