@@ -49,8 +49,7 @@ func (l *Loop) Attach(fd int, lc *loop.Conn, events loop.Events, client, quickAc
 		unix.Close(fd)
 		return err
 	}
-	local, remote := sock.Addrs(fd)
-	c.local, c.remote = addrPort(local), addrPort(remote)
+	c.local, c.remote = sock.AddrPorts(fd)
 	if fd >= len(l.conns) {
 		l.conns = append(l.conns, make([]*conn, fd+1-len(l.conns))...)
 	}
@@ -253,13 +252,6 @@ func (c *conn) LocalAddr() net.Addr { return netAddr(c.local) }
 
 // RemoteAddr implements loop.Transport.
 func (c *conn) RemoteAddr() net.Addr { return netAddr(c.remote) }
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort()
-	}
-	return netip.AddrPort{}
-}
 
 func netAddr(a netip.AddrPort) net.Addr {
 	if !a.IsValid() {

@@ -3,10 +3,13 @@
 package sock
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -174,6 +177,37 @@ func Addrs(fd int) (local, remote net.Addr) {
 	}
 	return local, remote
 }
+
+// AddrPorts returns the two ends of a TCP connection, without allocating; those of other sockets are not
+// valid.
+func AddrPorts(fd int) (local, remote netip.AddrPort) {
+	return addrPort(unix.SYS_GETSOCKNAME, fd), addrPort(unix.SYS_GETPEERNAME, fd)
+}
+
+func addrPort(call uintptr, fd int) netip.AddrPort {
+	var raw unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&raw)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}
+	}
+	switch raw.Addr.Family {
+	case unix.AF_INET:
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw))
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), port(&sa.Port))
+	case unix.AF_INET6:
+		sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&raw))
+		ip := netip.AddrFrom16(sa.Addr)
+		if sa.Scope_id != 0 {
+			ip = ip.WithZone(strconv.Itoa(int(sa.Scope_id)))
+		}
+		return netip.AddrPortFrom(ip, port(&sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// port reads a port, which is big-endian wherever it lies.
+func port(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
 
 // Writev writes the pieces, of which there are at most 1,024, without allocating: iov is the caller's,
 // and has room for as many.

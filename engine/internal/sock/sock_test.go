@@ -561,3 +561,35 @@ func BenchmarkWritev(b *testing.B) {
 		Writev(null, cut, iov)
 	}
 }
+
+// The two ends of connections over IPv4 and IPv6 are what package net says, and cost nothing.
+func TestAddrPorts(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer l.Close()
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		err = Control(c, func(fd int) error {
+			local, remote := AddrPorts(fd)
+			if local.String() != c.LocalAddr().String() || remote.String() != c.RemoteAddr().String() {
+				t.Errorf("%v and %v, want %v and %v", local, remote, c.LocalAddr(), c.RemoteAddr())
+			}
+			if n := testing.AllocsPerRun(100, func() { AddrPorts(fd) }); n > 0 {
+				t.Errorf("%v allocations", n)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if local, remote := AddrPorts(-1); local.IsValid() || remote.IsValid() {
+		t.Errorf("no socket has %v and %v", local, remote)
+	}
+}
