@@ -173,6 +173,11 @@ func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
 	called := false
 	<-l.Loop.Call(func() {
 		called = true
+		if e.isClosed() { // Shutdown has spoken to all connections, and would wait for this one
+			unix.Close(fd)
+			err = ErrClosed
+			return
+		}
 		err = l.Attach(fd, &c.lc, (*connEvents)(c), true, e.cfg.Socket.QuickAck)
 	})
 	if !called {

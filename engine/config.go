@@ -71,7 +71,7 @@ type Config struct {
 	CrashOnPanic bool
 }
 
-// SocketConfig tunes TCP sockets. Zero values leave the kernel's defaults.
+// SocketConfig tunes TCP sockets. Zero values leave the kernel's defaults, but for Nagle.
 type SocketConfig struct {
 	ReadBuffer   int           // SO_RCVBUF, bytes
 	WriteBuffer  int           // SO_SNDBUF, bytes

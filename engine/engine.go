@@ -194,6 +194,13 @@ func (e *Engine) Close() error {
 	return err
 }
 
+// isClosed returns whether the end of the engine has begun.
+func (e *Engine) isClosed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
+}
+
 // closeListeners stops accepting, for good.
 func (e *Engine) closeListeners() {
 	e.mu.Lock()

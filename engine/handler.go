@@ -26,11 +26,13 @@ type Handler interface {
 
 // ConnHandler can be implemented by a Handler that wants to know of connections too.
 type ConnHandler interface {
-	// OnConnect is the first call for a connection, accepted or dialled.
+	// OnConnect is the first call for a connection, accepted or dialled. For one that has no event loop to
+	// be called on yet (Engine.Client and Server; Dial with Net) it is called before those return.
 	OnConnect(c *Conn)
 
-	// OnDisconnect is the last call for a connection, after OnClose for each of its channels: err is
-	// nil if it was to end and had no channels left, else a *ConnError.
+	// OnDisconnect is called when a connection has ended, after OnClose for each of its channels, but for
+	// those that were opened while it ended: err is nil if it was to end and had no channels left, else a
+	// *ConnError.
 	OnDisconnect(c *Conn, err error)
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sscd-io/sscd/engine/internal/loop"
@@ -27,6 +28,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		}
 		return d, nil
 	case <-ctx.Done():
+		c.call(func() { c.pinger.forget(took) })
 		return 0, ctx.Err()
 	}
 }
@@ -47,20 +49,24 @@ func (p *pinger) add(c *loop.Conn, took chan<- time.Duration) {
 	}
 }
 
-// send sends a PING for those who wait for the next one.
+// forget lets took wait no more.
+func (p *pinger) forget(took chan<- time.Duration) {
+	is := func(w chan<- time.Duration) bool { return w == took }
+	p.waiting, p.next = slices.DeleteFunc(p.waiting, is), slices.DeleteFunc(p.next, is)
+}
+
+// send sends a PING for those who wait for the next one. If too many PINGs are unanswered, it goes out when
+// one has been, or they learn of the end of the connection.
 func (p *pinger) send(c *loop.Conn) {
-	seq, ok := c.Ping()
-	if !ok {
-		p.fail()
-		return
+	if seq, ok := c.Ping(); ok {
+		p.seq = seq
+		p.waiting, p.next = p.next, p.waiting[:0]
 	}
-	p.seq = seq
-	p.waiting, p.next = p.next, p.waiting[:0]
 }
 
 // ponged tells those who wait for PING seq how long it took.
 func (p *pinger) ponged(c *loop.Conn, seq uint32, took time.Duration) {
-	if p.seq == 0 || int32(seq-p.seq) < 0 {
+	if p.seq != 0 && int32(seq-p.seq) < 0 {
 		return // a PING of the keep-alive
 	}
 	for _, w := range p.waiting {

@@ -255,7 +255,7 @@ func (c *Conn) sendable(r *record) int {
 	s := c.arena.segs.at(r.first)
 	n := min(int(s.end-s.off), c.cfg.FrameSize)
 	if window := int(r.out); n > window {
-		if window < minSplit && r.flags&squeeze == 0 {
+		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {
 			return 0
 		}
 		n = window

@@ -58,17 +58,17 @@ func (c *Conn) refuseOwn(id uint32, by flags) {
 // second to leave. Then ERROR on channel 0 says end, unless the application has closed all channels
 // itself.
 func (c *Conn) Quit(now time.Duration, end *End) {
-	switch {
-	case c.phase == halfEnd:
-		c.die(end)
-	case c.phase == running && c.quit == nil:
-		c.GoAway(now)
-		c.quit = end
-		c.until = now + c.cfg.Timeouts.linger
-		for _, slot := range c.channels {
-			r := c.arena.records.at(slot)
-			r.gate.shut(r.gate.generation())
-		}
+	if c.phase >= failing || c.quit != nil {
+		return
+	}
+	c.GoAway(now)
+	c.quit, c.grace = end, 0
+	if linger := now + c.cfg.Timeouts.linger; c.phase == running || linger < c.until {
+		c.until = linger
+	}
+	for _, slot := range c.channels {
+		r := c.arena.records.at(slot)
+		r.gate.shut(r.gate.generation())
 	}
 }
 

@@ -150,7 +150,7 @@ func (c *Conn) failWith(now time.Duration, end *End) {
 	if c.phase >= failing {
 		return
 	}
-	c.phase = failing
+	c.phase, c.grace = failing, 0
 	c.until = now + c.cfg.Timeouts.linger
 	c.finish(end)
 }

@@ -16,32 +16,37 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 		c.die(c.endOfStream())
 	case err != nil:
 		c.die(&End{Code: codec.Internal, Err: err})
-	case c.quit != nil && len(c.channels) > 0:
-		c.die(c.quit)
 	default:
 		c.phase = halfEnd
 		c.cut, _ = c.splitter.Partial()
 		c.splitter.Reset((*carrier)(c))
-		c.begun = 0
-		c.until = now + c.cfg.Timeouts.eof
+		c.begun, c.grace = 0, 0
+		if c.quit == nil {
+			c.until = now + c.cfg.Timeouts.eof
+		}
+		if c.soon != nil { // no more window comes: what there is need not be spared
+			c.tickSoon(now)
+		}
 	}
 }
 
 // patience is until when a half-ended connection without anything to send waits for more: who sent just now
-// may be about to go on.
+// may be about to go on, and who was just asked, to answer.
 func (c *Conn) patience() time.Duration {
-	if c.spoke == 0 || len(c.channels) == 0 {
+	if c.quit != nil || len(c.channels) == 0 {
 		return 0
 	}
-	return c.spoke + c.cfg.Timeouts.soon
+	return max(c.spoke, c.received) + c.cfg.Timeouts.patience
 }
 
 // endOfStream is the end of a connection whose transport ended and that no ERROR explained.
 func (c *Conn) endOfStream() *End {
 	switch {
+	case c.quit != nil && len(c.channels) > 0:
+		return c.quit
 	case c.cut || len(c.channels) > 0:
 		return &End{Code: codec.Internal, Err: io.ErrUnexpectedEOF}
-	case c.draining():
+	case c.draining(), c.quit != nil:
 		return &End{Clean: true}
 	}
 	return &End{Code: codec.Internal, Err: io.EOF}

@@ -63,9 +63,10 @@ type Timeouts struct {
 	Drain      time.Duration // GOAWAY until the connection ends; 30 s
 
 	// These are not configurable.
-	eof    time.Duration // data to send after the transport's end of stream; 5 s
-	linger time.Duration // an ERROR on channel 0 until the transport closes; 1 s
-	soon   time.Duration // a small grant, or a small part of a frame; 250 ms
+	eof      time.Duration // data to send after the transport's end of stream; 5 s
+	patience time.Duration // then, without any: since bytes came or DATA left; 1 s
+	linger   time.Duration // an ERROR on channel 0 until the transport closes; 1 s
+	soon     time.Duration // a small grant, or a small part of a frame; 250 ms
 }
 
 // defaults fills the zero fields.
@@ -85,6 +86,7 @@ func (t *Timeouts) defaults() {
 	set(&t.NoWindow, 5*time.Minute)
 	set(&t.Drain, 30*time.Second)
 	t.eof = 5 * time.Second
+	t.patience = time.Second
 	t.linger = time.Second
 	t.soon = 250 * time.Millisecond
 }

@@ -90,7 +90,7 @@ func (c *Conn) Tick(now time.Duration) {
 		switch {
 		case c.phase == halfEnd:
 			c.die(c.endOfStream())
-		case c.quit != nil:
+		case c.quit != nil && c.phase < failing:
 			c.failWith(now, c.quit)
 		default:
 			c.die(&End{Code: codec.Timeout, Reason: "drain took too long"})

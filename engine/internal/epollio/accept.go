@@ -154,19 +154,25 @@ func (a *Acceptor) place(fd int) {
 	}
 	to.placed.Add(1) // so that the next pick knows
 	posted := to.Loop.Post(loop.Op{Kind: loop.Call, Func: func() {
-		a.attach(to, fd)
-		to.placed.Add(-1)
+		attached := a.attach(to, fd)
+		if to.placed.Add(-1); !attached {
+			to.removed()
+		}
 	}})
 	if !posted {
 		to.placed.Add(-1)
+		to.removed()
 		unix.Close(fd)
 	}
 }
 
-func (a *Acceptor) attach(to *Loop, fd int) {
+// attach has a loop serve a socket, and returns whether it can.
+func (a *Acceptor) attach(to *Loop, fd int) bool {
 	lc, events := a.make()
-	if err := to.Attach(fd, lc, events, false, a.quickAck); err != nil {
+	err := to.Attach(fd, lc, events, false, a.quickAck)
+	if err != nil {
 		a.Failed.Add(1)
 		a.log.Warn("connection can't be served", "err", err)
 	}
+	return err == nil
 }

@@ -56,7 +56,8 @@ type Loop struct {
 
 	acceptors map[*Acceptor]struct{} // those that rest too
 
-	placed atomic.Int64 // connections on their way to this loop
+	placed  atomic.Int64 // connections on their way to this loop
+	removed func()       // tells that there is one less
 
 	mu   sync.Mutex // for quit against the end of poller
 	quit bool
@@ -70,7 +71,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 	}
 	l := &Loop{
 		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, readBytes),
-		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}),
+		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}), removed: cfg.Removed,
 	}
 	l.Loop = loop.New(cfg, l, arenaShift, false)
 	l.task = l.endOfBatch
