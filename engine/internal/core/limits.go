@@ -64,7 +64,7 @@ type Timeouts struct {
 
 	// These are not configurable.
 	eof      time.Duration // data to send after the transport's end of stream; 5 s
-	patience time.Duration // then, without any: since bytes came or DATA left; 1 s
+	patience time.Duration // then, without any: since bytes came or DATA left; 500 ms
 	linger   time.Duration // an ERROR on channel 0 until the transport closes; 1 s
 	soon     time.Duration // a small grant, or a small part of a frame; 250 ms
 }
@@ -86,7 +86,7 @@ func (t *Timeouts) defaults() {
 	set(&t.NoWindow, 5*time.Minute)
 	set(&t.Drain, 30*time.Second)
 	t.eof = 5 * time.Second
-	t.patience = time.Second
+	t.patience = 500 * time.Millisecond
 	t.linger = time.Second
 	t.soon = 250 * time.Millisecond
 }
