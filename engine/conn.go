@@ -123,7 +123,7 @@ func (e *connEvents) Data(ch core.Handle, p []byte) {
 func (e *connEvents) Writable(ch core.Handle) { e.engine.handler.OnWritable(Channel{e.conn(), ch}) }
 
 func (e *connEvents) Closed(ch core.Handle, end *core.End) loop.Fate {
-	if end.Conn || end.Code == codec.ClosedError && !end.Remote { // the latter, when nothing can be opened
+	if end.Conn {
 		e.ended.Store(true)
 	}
 	c := Channel{e.conn(), ch}

@@ -155,8 +155,25 @@ func TestNothingIsOpenedAtTheEnd(t *testing.T) {
 	}
 }
 
-// Pings that a peer does not answer end with their contexts, however many they are, and those it answers
-// late are not taken for the end of the connection.
+// A channel may be reset with any code, also with the one that says that a connection has ended: the
+// connection goes on.
+func TestAnyCodeResetsAChannelOnly(t *testing.T) {
+	onSessions(t, engine.Config{}, func(t *testing.T, client, server *engine.Session) {
+		for code := codec.NoError; code <= codec.FirstApplicationCode; code++ {
+			st := openStream(t, client, engine.OpenOptions{})
+			theirs := acceptStream(t, server)
+			st.Reset(code)
+			if _, err := theirs.Read(make([]byte, 1)); err == nil {
+				t.Errorf("code %v: a stream that was reset can be read", code)
+			}
+			theirs.Close()
+		}
+		openStream(t, client, engine.OpenOptions{}).Close()
+	})
+}
+
+// Pings that a peer does not answer end with their contexts, however many they are; one that it answers is
+// not taken for another.
 func TestPingsWithoutAnswer(t *testing.T) {
 	onBackends(t, func(t *testing.T, b engine.Backend) {
 		l, p := listenRaw(t, b)
@@ -174,27 +191,16 @@ func TestPingsWithoutAnswer(t *testing.T) {
 		go func() {
 			_, err := s.Ping(soon(t))
 			took <- err
+			s.Close() // which the peer hears
 		}()
-		for {
-			f, err := p.next(patience)
+		for f, err := p.next(patience); f.Type == codec.Ping; f, err = p.next(patience) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f.Type == codec.Ping {
-				p.sendBytes(codec.Header{Type: codec.Pong}.Append(nil, f.Payload))
-			}
-			select {
-			case err := <-took:
-				if err != nil {
-					t.Errorf("a ping that was answered: %v", err)
-				}
-				return
-			default:
-			}
-			if f.Type == codec.Ping && len(took) == 0 {
-				time.Sleep(time.Millisecond)
-			}
-			p.sendBytes(codec.Header{Type: codec.Ping}.Append(nil, []byte("x"))) // so that something comes
+			p.sendBytes(codec.Header{Type: codec.Pong}.Append(nil, f.Payload))
+		}
+		if err := <-took; err != nil {
+			t.Errorf("a ping that was answered: %v", err)
 		}
 	})
 }

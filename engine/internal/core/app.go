@@ -23,6 +23,9 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, byHandCredit 
 	if code := c.cannotOpen(); code != codec.NoError {
 		c.dropSegments(r)
 		r.state, r.code = closed, code
+		if code == codec.ClosedError {
+			r.flags |= withConn
+		}
 		r.gate.shut(h.Gen)
 		c.report(h.Slot, tellClosed)
 		return

@@ -57,6 +57,7 @@ const (
 	tellWritable                     // to report: Writable
 	tellClosed                       // to report: Closed, for code
 	byPeer                           // code is the peer's
+	withConn                         // closed because the connection is about to end
 	held                             // the application has not released the slot
 
 	sendAny = sendOpen | sendAck | sendGrant | sendCloseAck | sendError | sendClose

@@ -97,7 +97,7 @@ func (c *Conn) endOf(r *record) *End {
 	case r.code == codec.NoError:
 		return cleanEnd
 	}
-	return &End{Code: r.code, Remote: r.flags&byPeer != 0}
+	return &End{Code: r.code, Remote: r.flags&byPeer != 0, Conn: r.flags&withConn != 0}
 }
 
 // watchPartial notes when the frame began that is not whole yet.
