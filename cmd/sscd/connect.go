@@ -120,11 +120,12 @@ func receive(out io.Writer, stream *engine.Stream, ended <-chan struct{}, wait t
 // more channels, so it ends then.
 func hangUp(ctx context.Context, session *engine.Session, stream *engine.Stream) error {
 	stream.Close()
-	if err := session.Shutdown(ctx); err != nil && ctx.Err() == nil {
-		return err
+	err := session.Shutdown(ctx)
+	if ctx.Err() != nil {
+		return nil
 	}
-	if err := session.Err(); !errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
-		return err
+	if end := session.Err(); !errors.Is(end, net.ErrClosed) {
+		return end
 	}
-	return nil
+	return err
 }

@@ -117,6 +117,21 @@ func TestDrainWaitsForClients(t *testing.T) {
 	server.wantStatus(0)
 }
 
+// Who does not want to wait for the drain says so with a second signal.
+func TestSecondSignalEndsTheDrain(t *testing.T) {
+	server, addr := serve(t)
+	open(t, dial(t, addr, engine.Config{}), "echo")
+	server.signal(syscall.SIGTERM)
+	eventually(t, "the drain", func() bool { return strings.Contains(server.stderr.String(), "msg=draining") })
+	eventually(t, "the end", func() bool {
+		server.cmd.Process.Signal(syscall.SIGTERM) // which fails once it has ended
+		return server.over()
+	})
+	if how := server.cmd.ProcessState.Sys().(syscall.WaitStatus); !how.Signaled() || how.Signal() != syscall.SIGTERM {
+		t.Errorf("it ended with %v", server.cmd.ProcessState)
+	}
+}
+
 func TestDrainDeadlineIsNoCleanEnd(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		server, addr := serve(t, "--backend", backend, "--drain", "200ms")

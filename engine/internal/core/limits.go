@@ -63,8 +63,8 @@ type Timeouts struct {
 	Drain      time.Duration // GOAWAY until the connection ends; 30 s
 
 	// These are not configurable.
-	eof      time.Duration // data to send after the transport's end of stream; 5 s
-	patience time.Duration // then, without any: since bytes came or DATA left; 500 ms
+	eof      time.Duration // to send what the windows hold after the transport's end of stream; 5 s
+	patience time.Duration // for more of it, since bytes came or DATA left; 500 ms
 	linger   time.Duration // an ERROR on channel 0 until the transport closes; 1 s
 	soon     time.Duration // a small grant, or a small part of a frame; 250 ms
 }
