@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"pool":                  {},
 	"sched":                 {},
 	"engine/internal/gate":  {},
-	"engine/internal/core":  {"codec", "pool", "sched"},
+	"engine/internal/core":  {"codec", "pool", "sched", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/zlib"},
 	"engine/internal/loop":  {"codec", "pool", "engine/internal/core"},
 	"engine/internal/sock":  {"github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix"},
 	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock", "golang.org/x/sys/unix"},
