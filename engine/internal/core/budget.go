@@ -8,8 +8,13 @@ import "sync/atomic"
 //
 // A budget with a parent draws from it in steps, so that what many connections share is rarely touched.
 type Budget struct {
+	used atomic.Int64
+	*bounds
+}
+
+// bounds are what budgets of one kind share.
+type bounds struct {
 	limit  int64
-	used   atomic.Int64
 	parent *Budget
 }
 
@@ -18,7 +23,7 @@ const budgetStep = 4 << 10
 
 // NewBudget returns a budget of limit bytes. Its parent may be nil.
 func NewBudget(limit int64, parent *Budget) *Budget {
-	return &Budget{limit: limit, parent: parent}
+	return &Budget{bounds: &bounds{limit, parent}}
 }
 
 // Take books n bytes, if there are as many, and returns whether there are.

@@ -69,7 +69,9 @@ type Config struct {
 
 	Timeouts Timeouts
 
-	zipper zipper
+	connMemory  bounds
+	ask, answer []byte // HELLO
+	zipper      zipper
 
 	// Pool is where payloads that outlive a call are kept. It must not be nil.
 	Pool *pool.Pool
@@ -104,6 +106,7 @@ func (c *Config) Prepare() {
 	if c.ConnMemory <= 0 {
 		c.ConnMemory = 64 << 20
 	}
+	c.connMemory = bounds{c.ConnMemory, c.Memory}
 	c.FrameSize = min(c.FrameSize, codec.LargestData)
 	c.MaxFrame = min(max(c.MaxFrame, codec.MaxData), codec.LargestData)
 	c.MaxWindow = min(max(c.MaxWindow, c.StartWindow), maxWindow/4)
@@ -115,4 +118,5 @@ func (c *Config) Prepare() {
 		c.Timeouts.FirstFrame = hurriedFrame
 	}
 	c.Timeouts.defaults()
+	c.prepareHello()
 }

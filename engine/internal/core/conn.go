@@ -53,7 +53,6 @@ type Conn struct {
 	sendHello bool
 	grantConn bool          // FLOW_CONTROL of the connection is to be sent
 	admitting bool          // Greeted was reported, and not answered yet
-	helloAt   time.Duration // HELLO left, and was not answered yet; 0 if not
 	empty     time.Duration // there are no channels since then; 0 if there are, or if nobody noticed
 	goneAway  bool          // GOAWAY came
 	goingAway bool          // GOAWAY is sent, or to be sent
@@ -106,7 +105,7 @@ func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
 	c.cfg, c.arena, c.client = cfg, arena, client
 	c.started, c.received, c.progress = now, now, now
 	c.bucket = bucket{bucketSize, now}
-	c.memory.limit, c.memory.parent = cfg.ConnMemory, cfg.Memory
+	c.memory.bounds = &cfg.connMemory
 	c.peer = c.stranger()
 	if c.out.window = startWindow; cfg.Profile == BaseOnly {
 		c.out.window = unlimited

@@ -73,9 +73,6 @@ func (f *inflow) rate(now, span time.Duration) (n uint64, ok bool) {
 	return n, true
 }
 
-// microseconds is a time that wraps, after 71 minutes.
-func microseconds(d time.Duration) uint32 { return uint32(d / time.Microsecond) }
-
 // outflow is a send window: what we may send.
 type outflow uint32
 

@@ -105,17 +105,15 @@ func (h *Hello) Append(b []byte) []byte {
 	return b
 }
 
-// hello is this side's HELLO.
-func (c *Conn) hello() []byte {
+// prepareHello makes what this side says, as a client and as a server.
+func (c *Config) prepareHello() {
 	h := Hello{
-		Frame: uint32(c.cfg.MaxFrame), Window: uint32(c.cfg.Window), ConnWindow: uint32(c.cfg.ConnWindow),
-		Channels: uint32(c.cfg.MaxChannels), Features: c.cfg.offers(), Software: []byte(c.cfg.Software),
+		Frame: uint32(c.MaxFrame), Window: uint32(c.Window), ConnWindow: uint32(c.ConnWindow),
+		Channels: uint32(c.MaxChannels), Features: c.offers(), Software: []byte(c.Software),
 	}
-	prefix := helloAnswer
-	if c.client {
-		prefix, h.Credentials = helloAsk, c.cfg.Credentials
-	}
-	return h.Append(bytes.Clone(prefix))
+	c.answer = h.Append(bytes.Clone(helloAnswer))
+	h.Credentials = c.Credentials
+	c.ask = h.Append(bytes.Clone(helloAsk))
 }
 
 // offers is what this side can receive beyond the base profile.
@@ -152,7 +150,12 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 		c.meet(now, f, ev)
 		return false
 	}
+	if c.client && c.cfg.Profile != BaseOnly {
+		c.splitter.Limits.Pong = codec.MaxHello // a base peer may echo HELLO later
+	}
 	switch {
+	case f.Type == codec.Error && f.Channel == 0: // which says more
+		return true
 	case c.client && c.cfg.Profile == ExtendedOnly:
 		c.fail(now, codec.Unsupported, "the peer speaks the base profile only")
 	case c.cfg.WantCredentials && !c.client:
@@ -190,10 +193,9 @@ func (c *Conn) meet(now time.Duration, f *codec.Frame, ev *Event) {
 	c.in.open(now, c.cfg.ConnWindow)
 	c.out.meet(h.ConnWindow)
 	if c.client {
-		c.pings.sample(now, now-c.helloAt)
-		c.helloAt = 0
+		c.pings.helloAnswered(now)
 	} else {
-		c.pongs.push(c.arena, c.cfg.Pool.Copy(c.hello()))
+		c.pongs.push(c.arena, c.cfg.Pool.Copy(c.cfg.answer))
 	}
 	c.profile.Store(profileKnown | profileExtended | uint32(h.Features)<<profileFeatures)
 	if c.cfg.WantCredentials && !c.client {

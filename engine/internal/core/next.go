@@ -42,12 +42,13 @@ func (c *Conn) Next(now time.Duration, b *Batch) {
 // appendOwn appends the connection's own control frames.
 func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 	if c.sendHello {
-		c.sendHello, c.helloAt = false, max(now, 1)
-		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.hello())
+		c.sendHello = false
+		c.pings.hello(now)
+		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.cfg.ask)
 	}
 	c.pongs.append(c, b)
 	c.pings.append(now, c, b)
-	if c.grantConn {
+	if c.grantConn && c.phase == running {
 		c.grantConn = false
 		c.appendGrant(b, 0, &c.in)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/sscd-io/sscd/pool"
 )
 
-// pings are our PINGs: the application's and those of the keep-alive. The payload of a PING is its
-// number, which is never 0 (that is HELLO), followed by four zero bytes.
+// pings are our PINGs: the application's, those of the keep-alive, and HELLO, which has number 0. The payload
+// of the others is their number, followed by four zero bytes.
 type pings struct {
 	open     [maxPings]ping // oldest first
 	n        uint8
@@ -18,14 +18,13 @@ type pings struct {
 	beats    uint8 // of the keep-alive since a byte came
 	beatAt   time.Duration
 	seq      uint32
-	answered uint32 // the last one answered, and how long that took
-	took     time.Duration
+	answered uint32 // the last one answered
+	took     uint32 // by it, in microseconds like all of these
 
-	rtt, rttvar time.Duration // RFC 6298; 0 before the first sample
-	sampled     time.Duration // when the last sample was taken
-
-	// The smallest samples of this epoch and of the one before, and when this one began.
-	least, before, epoch time.Duration
+	rtt, rttvar   uint32 // RFC 6298; 0 before the first sample
+	least, before uint32 // the smallest samples of this epoch and of the one before
+	sampled       uint32 // when the last sample was taken, in milliseconds
+	epoch         uint32 // when this one began, in milliseconds
 }
 
 // ping is a PING without an answer.
@@ -48,13 +47,14 @@ func (c *Conn) Ping() (seq uint32, ok bool) {
 
 // RTT returns the smoothed round trip time, its variation and its minimum, all 0 before the first PONG.
 func (c *Conn) RTT() (smoothed, variation, smallest time.Duration) {
-	return c.pings.rtt, c.pings.rttvar, c.pings.smallest()
+	p := &c.pings
+	return ofMicroseconds(p.rtt), ofMicroseconds(p.rttvar), p.smallest()
 }
 
 // probe has the round trip time measured, if that was not done lately.
 func (c *Conn) probe(now time.Duration) {
 	p := &c.pings
-	if p.n == 0 && (p.rtt == 0 || now-p.sampled >= probeAgain) {
+	if p.n == 0 && (p.rtt == 0 || since(now, p.sampled) >= probeAgain) {
 		p.add()
 	}
 }
@@ -102,42 +102,57 @@ func (p *pings) answer(now time.Duration, payload []byte) bool {
 		// TCP keeps the order: what was sent before it will not be answered any more.
 		n := copy(p.open[:], p.open[i+1:p.n])
 		p.n = uint8(n)
-		p.answered, p.took = seq, time.Duration(microseconds(now)-open.at)*time.Microsecond
+		p.answered, p.took = seq, microseconds(now)-open.at
 		p.sample(now, p.took)
 		return true
 	}
 	return false
 }
 
+// hello notes that HELLO leaves.
+func (p *pings) hello(now time.Duration) {
+	p.open[0], p.n = ping{at: microseconds(now)}, 1
+}
+
+// helloAnswered takes the answer to HELLO, and returns whether it was missing.
+func (p *pings) helloAnswered(now time.Duration) bool {
+	if p.n == p.unsent || p.open[0].seq != 0 {
+		return false
+	}
+	p.sample(now, microseconds(now)-p.open[0].at)
+	copy(p.open[:], p.open[1:p.n])
+	p.n--
+	return true
+}
+
 // sample updates the estimates by RFC 6298 section 2.
-func (p *pings) sample(now, r time.Duration) {
-	r = max(r, time.Microsecond)
-	p.sampled = now
+func (p *pings) sample(now time.Duration, r uint32) {
+	r = max(r, 1)
+	p.sampled = milliseconds(now)
 	if p.rtt == 0 {
 		p.rtt, p.rttvar = r, r/2
-		p.least, p.before, p.epoch = r, r, now
+		p.least, p.before, p.epoch = r, r, p.sampled
 		return
 	}
-	d := p.rtt - r
-	p.rttvar += (max(d, -d) - p.rttvar) / 4
-	p.rtt += (r - p.rtt) / 8
-	if now-p.epoch >= rttEpoch {
-		p.before, p.least, p.epoch = p.least, r, now
+	d := max(p.rtt, r) - min(p.rtt, r)
+	p.rttvar = (3*p.rttvar + d) / 4
+	p.rtt = uint32((7*uint64(p.rtt) + uint64(r)) / 8)
+	if since(now, p.epoch) >= rttEpoch {
+		p.before, p.least, p.epoch = p.least, r, p.sampled
 	}
 	p.least = min(p.least, r)
 }
 
 // smallest is the smallest sample of late, 0 if there is none.
-func (p *pings) smallest() time.Duration { return min(p.least, p.before) }
+func (p *pings) smallest() time.Duration { return ofMicroseconds(min(p.least, p.before)) }
 
 // recvPong takes a PONG.
 func (c *Conn) recvPong(now time.Duration, payload []byte) {
 	switch {
 	case c.pings.answer(now, payload):
 		c.news |= newsPong
-	case c.helloAt != 0 && bytes.HasPrefix(payload, helloAsk): // a base peer's echo
-		c.pings.sample(now, now-c.helloAt)
-		c.helloAt = 0
+	case bytes.HasPrefix(payload, helloAsk) && c.pings.helloAnswered(now): // a base peer's echo
+		c.splitter.Limits.Pong = 0
 	default:
 		c.token(now)
 	}

@@ -78,7 +78,7 @@ func (c *Conn) nextEvent(ev *Event) {
 	switch {
 	case c.news&newsPong != 0:
 		c.news &^= newsPong
-		*ev = Event{Kind: Ponged, Seq: c.pings.answered, Duration: c.pings.took}
+		*ev = Event{Kind: Ponged, Seq: c.pings.answered, Duration: ofMicroseconds(c.pings.took)}
 	case c.news&newsAway != 0:
 		c.news &^= newsAway
 		*ev = Event{Kind: GoneAway}

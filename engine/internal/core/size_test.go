@@ -14,7 +14,7 @@ func TestSizes(t *testing.T) {
 		{"record", unsafe.Sizeof(record{}), 80},
 		{"segment", unsafe.Sizeof(segment{}), 24},
 		{"Handle", unsafe.Sizeof(Handle{}), 8},
-		{"Conn", unsafe.Sizeof(Conn{}), 640},
+		{"Conn", unsafe.Sizeof(Conn{}), 592},
 	} {
 		if c.size > c.max {
 			t.Errorf("%s has %d bytes, limit %d", c.name, c.size, c.max)

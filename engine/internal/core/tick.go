@@ -38,7 +38,7 @@ func (c *Conn) firstEnd(now time.Duration) time.Duration {
 	if c.phase == running {
 		d = min(d, c.nextBeat(), c.idleEnd(now))
 		if c.out.stalled {
-			d = min(d, c.out.since+t.NoWindow)
+			d = min(d, now+t.NoWindow-since(now, c.out.since))
 		}
 		if c.begun != 0 {
 			d = min(d, c.frameDeadline())
@@ -119,7 +119,7 @@ func (c *Conn) Tick(now time.Duration) {
 	case c.phase != running:
 	case c.begun != 0 && now >= c.frameDeadline():
 		c.fail(now, codec.Timeout, "a frame takes too long to arrive")
-	case c.out.stalled && now >= c.out.since+t.NoWindow:
+	case c.out.stalled && since(now, c.out.since) >= t.NoWindow:
 		c.fail(now, codec.Timeout, "the peer grants no window")
 	case now >= c.idleEnd(now):
 		c.GoAway(now)

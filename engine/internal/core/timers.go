@@ -89,7 +89,18 @@ func (c *Conn) firstTimer(now time.Duration, kind timerKind) (time.Duration, boo
 	return (ms + time.Duration(left)) * time.Millisecond, true
 }
 
-// milliseconds rounds up, so that nothing is due early.
+// milliseconds is a time that wraps, after 49 days. It is rounded up, so that nothing is due early.
 func milliseconds(d time.Duration) uint32 {
 	return uint32((d + time.Millisecond - 1) / time.Millisecond)
 }
+
+// since is how long ago ms was.
+func since(now time.Duration, ms uint32) time.Duration {
+	return time.Duration(int32(milliseconds(now)-ms)) * time.Millisecond
+}
+
+// microseconds is a time that wraps, after 71 minutes.
+func microseconds(d time.Duration) uint32 { return uint32(d / time.Microsecond) }
+
+// ofMicroseconds is a span of so many.
+func ofMicroseconds(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }

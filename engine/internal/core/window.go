@@ -11,12 +11,12 @@ import (
 // connOut is the send window of the connection (SPEC section 2). Before the server's first frame it is
 // 65,536 for a client that said HELLO, then what the peer says, or none at all.
 type connOut struct {
-	window  int64 // less what was sent; unlimited for none
-	limited bool  // the peer said one
-	sent    bool  // DATA went out since the last grant
-	squeeze bool  // send even what is less than minSplit
-	stalled bool  // data waits for it
-	since   time.Duration
+	window  int64  // less what was sent; unlimited for none
+	limited bool   // the peer said one
+	sent    bool   // DATA went out since the last grant
+	squeeze bool   // send even what is less than minSplit
+	stalled bool   // data waits for it
+	since   uint32 // in milliseconds
 }
 
 const unlimited = math.MaxInt64
@@ -41,7 +41,7 @@ func (c *Conn) holds(now time.Duration, n int) int {
 		return int(o.window)
 	}
 	if !o.stalled {
-		o.stalled, o.since = true, now
+		o.stalled, o.since = true, milliseconds(now)
 		if o.window > 0 {
 			c.soonAt(now)
 		}
