@@ -154,20 +154,20 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 		c.splitter.Limits.Pong = codec.MaxHello // a base peer may echo HELLO later
 	}
 	switch {
-	case f.Type == codec.Error && f.Channel == 0: // which says more
-		return true
+	case f.Type == codec.Error && f.Channel == 0: // which says more than that it is no HELLO
 	case c.client && c.cfg.Profile == ExtendedOnly:
 		c.fail(now, codec.Unsupported, "the peer speaks the base profile only")
+		return false
 	case c.cfg.WantCredentials && !c.client:
 		c.fail(now, codec.Unauthorized, "credentials are wanted")
+		return false
 	case c.cfg.Profile == ExtendedOnly:
 		c.fail(now, codec.Unsupported, "the first frame is no HELLO")
-	default:
-		c.out.meet(0)
-		c.profile.Store(profileKnown)
-		return true
+		return false
 	}
-	return false
+	c.out.meet(0)
+	c.profile.Store(profileKnown)
+	return true
 }
 
 // stranger is the peer before it said anything, and a base peer for good.
