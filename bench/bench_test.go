@@ -13,12 +13,10 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-const serverArg = "server-process"
-
 // TestMain makes this program its own server, as sscd-bench is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == serverArg {
-		if err := ServeProcess(os.Stdin, os.Stdout); err != nil {
+	if process := Process(os.Args[1:]); process != nil {
+		if err := process(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -29,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func startServer(t *testing.T, cfg ServerConfig) *Server {
 	t.Helper()
-	s, err := StartServer(context.Background(), cfg, os.Args[0], serverArg)
+	s, err := Program(os.Args[0]).StartServer(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

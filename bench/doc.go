@@ -7,6 +7,6 @@
 //	open      channels opened and closed, depth of them under way on each connection
 //	idle      channels opened and left alone: what they cost in memory
 //
-// Start reading at [Run]. The server is somebody else's, or a process of its own that [StartServer]
+// Start reading at [Run]. The server is somebody else's, or a process of its own that [Program.StartServer]
 // starts, so that the two CPU times are told apart.
 package bench

@@ -16,15 +16,12 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
-// serverArg makes this program the server process of another one.
-const serverArg = "server-process"
-
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == serverArg {
+	if process := bench.Process(os.Args[1:]); process != nil {
 		// The signal that ends the client, typed at a terminal, comes here too; the end of input follows.
 		signal.Ignore(os.Interrupt)
-		if err := bench.ServeProcess(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "sscd-bench: server process:", err)
+		if err := process(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "sscd-bench:", os.Args[1]+":", err)
 			os.Exit(1)
 		}
 		return
@@ -54,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if own, err = bench.StartServer(ctx, o.server, exe, serverArg); err != nil {
+		if own, err = bench.Program(exe).StartServer(ctx, o.server); err != nil {
 			return err
 		}
 		defer own.Stop()
