@@ -37,8 +37,8 @@ func startServer(t *testing.T, cfg ServerConfig) *Server {
 
 // short is a run that takes no time to speak of.
 func short(s *Server, mode Mode) Options {
-	o := Defaults()
-	o.Addr, o.Mode = s.Addr, mode
+	o := Defaults(mode)
+	o.Addr = s.Addr
 	o.Conns, o.Channels = 2, 10
 	o.Duration, o.Warmup = 100*time.Millisecond, 10*time.Millisecond
 	return o
@@ -149,15 +149,15 @@ func TestWrongOptions(t *testing.T) {
 		{func(o *Options) { o.Duration = 0 }, "duration is 0s"},
 		{func(o *Options) { o.Warmup = -1 }, "warmup is -1ns"},
 		{func(o *Options) { o.Rate = -1 }, "rate is -1"},
-		{func(o *Options) { o.Rate, o.Mode = 5, Open }, "rate goes with mode echo only"},
+		{func(o *Options) { o.Rate, o.Mode = 5, Open }, "rate goes with modes echo and flood only"},
 	} {
-		o := Defaults()
+		o := Defaults(Echo)
 		c.change(&o)
 		if err := o.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}
 	}
-	o := Defaults()
+	o := Defaults(Echo)
 	if err := o.Check(); err != nil {
 		t.Error(err)
 	}
@@ -165,7 +165,7 @@ func TestWrongOptions(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	res := &Result{
-		Options: Defaults(), Seconds: 10, Messages: 5_000_000, MessagesPerSecond: 500_000, MBPerSecond: 32,
+		Options: Defaults(Echo), Seconds: 10, Messages: 5_000_000, MessagesPerSecond: 500_000, MBPerSecond: 32,
 		ServerPerMillion: 0.4567, ClientPerMillion: 0.7, FramesPerRead: 700, FramesPerWrite: 431.25,
 		LongestTurn: 1234567 * time.Nanosecond,
 		Latency: &Latency{

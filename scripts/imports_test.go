@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	},
 	"engine/builtin": {"engine", "pool"},
 	"bench": {"engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
-		"github.com/valyala/bytebufferpool"},
+		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
 	"scripts": {},
 
 	"cmd/internal/flags": {"engine"},
