@@ -150,6 +150,11 @@ func TestWrongOptions(t *testing.T) {
 		{func(o *Options) { o.Warmup = -1 }, "warmup is -1ns"},
 		{func(o *Options) { o.Rate = -1 }, "rate is -1"},
 		{func(o *Options) { o.Rate, o.Mode = 5, Open }, "rate goes with modes echo and flood only"},
+		{func(o *Options) { *o = Defaults(RTT); o.RTTs = nil }, "no RTTs"},
+		{func(o *Options) { *o = Defaults(RTT); o.RTTs[0] = -1 }, "an RTT is -1ns"},
+		{func(o *Options) { *o = Defaults(RTT); o.Addr = "localhost:1" }, "no address to give"},
+		{func(o *Options) { *o = Defaults(Stall); o.Channels = 1 }, "two or more channels"},
+		{func(o *Options) { *o = Defaults(Flood); o.Floods = []string{"x"} }, `no flood "x"`},
 	} {
 		o := Defaults(Echo)
 		c.change(&o)
@@ -157,9 +162,14 @@ func TestWrongOptions(t *testing.T) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}
 	}
-	o := Defaults(Echo)
-	if err := o.Check(); err != nil {
-		t.Error(err)
+	for _, m := range append(Modes, Comparisons...) {
+		o := Defaults(m)
+		if err := o.Check(); err != nil {
+			t.Errorf("%s: %v", m, err)
+		}
+		if _, err := Run(context.Background(), o, nil, nil); err == nil {
+			t.Errorf("%s: no error without a server", m)
+		}
 	}
 }
 

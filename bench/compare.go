@@ -17,6 +17,8 @@ func Compare(ctx context.Context, o Options, server ServerConfig, p Program, pro
 	switch o.Mode {
 	case RTT:
 		return measureRTTs(ctx, o, server, p, progress)
+	case Flood:
+		return measureFloods(ctx, o, server, p, progress)
 	case Stall:
 		return measureStalls(ctx, o, server, p, progress)
 	}

@@ -110,5 +110,5 @@ func (o *Options) checkComparison() error {
 	case o.Mode == Stall && (o.Conns != 1 || o.Channels < 2):
 		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
 	}
-	return nil
+	return checkFloods(o.Floods)
 }

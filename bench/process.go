@@ -17,6 +17,7 @@ type Program string
 // The processes there are besides the one that measures.
 const (
 	serverProcess = "server-process"
+	attackProcess = "attack-process"
 )
 
 // Process returns what a program that was run with these arguments is to do instead of measuring, or nil.
@@ -27,6 +28,8 @@ func Process(args []string) func(in io.Reader, out io.Writer) error {
 	switch args[0] {
 	case serverProcess:
 		return serveMain
+	case attackProcess:
+		return attackMain
 	}
 	return nil
 }
