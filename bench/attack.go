@@ -86,12 +86,14 @@ func attackMain(in io.Reader, out io.Writer) error {
 
 // floodNamed returns a kind of flood.
 func floodNamed(name string) (flood, error) {
+	var names []string
 	for _, f := range floods() {
 		if f.name == name {
 			return f, nil
 		}
+		names = append(names, f.name)
 	}
-	return flood{}, fmt.Errorf("there is no flood %q", name)
+	return flood{}, fmt.Errorf("there is no flood %q; there are %v", name, names)
 }
 
 // again attacks with one connection after another.

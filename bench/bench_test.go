@@ -154,7 +154,7 @@ func TestWrongOptions(t *testing.T) {
 		{func(o *Options) { *o = Defaults(RTT); o.RTTs[0] = -1 }, "an RTT is -1ns"},
 		{func(o *Options) { *o = Defaults(RTT); o.Addr = "localhost:1" }, "no address to give"},
 		{func(o *Options) { *o = Defaults(Stall); o.Channels = 1 }, "two or more channels"},
-		{func(o *Options) { *o = Defaults(Flood); o.Floods = []string{"x"} }, `no flood "x"`},
+		{func(o *Options) { *o = Defaults(Flood); o.Floods = []string{"x"} }, `no flood "x"; there are [legal rapid-reset`},
 	} {
 		o := Defaults(Echo)
 		c.change(&o)
