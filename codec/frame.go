@@ -35,7 +35,7 @@ type Flags uint8
 const (
 	Compressed Flags = 1 << iota // the payload is one zlib stream
 	Fin                          // the sender's direction ends behind this payload
-	HeaderCRC                    // the CRC covers the header only
+	HeaderCRC                    // the CRC covers the header only; not together with Compressed
 )
 
 // Header is a frame's header without magic and CRC.

@@ -14,10 +14,11 @@ const (
 	LargestData  = 1 << 20 // DATA, the most that HELLO can allow
 )
 
-// Limits are the bounds that depend on the state of a connection. The zero value is a base
-// connection past its first frame.
+// Limits are what depends on the state of a connection. The zero value is a base connection past its
+// first frame.
 type Limits struct {
 	Data, Ping, Pong uint32 // the largest payloads; 0 means MaxData and MaxPing
+	HeaderCRC        bool   // this side offered HEADER_CRC (SPEC section 3)
 }
 
 // check applies step 1 of SPEC section 1 to a header whose magic is right.

@@ -16,6 +16,35 @@ const (
 	ParamMetadata ParamType = 4 // opaque
 )
 
+// The parameters of HELLO: SPEC section 3.
+const (
+	HelloFrame       ParamType = 1 // u32, the largest DATA payload accepted
+	HelloWindow      ParamType = 2 // u32, the initial receive window of channels the sender opens
+	HelloConnWindow  ParamType = 3 // u32, the receive window of the connection
+	HelloFeatures    ParamType = 4 // u32, Features
+	HelloChannels    ParamType = 5 // u32, channels allowed open at once
+	HelloCredentials ParamType = 6 // opaque, from clients only
+	HelloSoftware    ParamType = 7 // UTF-8, name and version
+)
+
+// Features are what a side can receive beyond the base profile.
+type Features uint32
+
+// The features; other bits are ignored.
+const (
+	FeatureFin       Features = 1 << iota // half close
+	FeatureHeaderCRC                      // DATA whose CRC covers the header only
+	FeatureZlib                           // compressed DATA
+	FeaturePriority                       // PRIORITY
+)
+
+// Sizes of HELLO's parameters, in bytes.
+const (
+	SmallestFrame  = 4096 // the least HelloFrame may say
+	MaxCredentials = 1024
+	MaxSoftware    = 64
+)
+
 // MaxTarget is the longest target in bytes.
 const MaxTarget = 1024
 

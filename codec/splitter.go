@@ -13,7 +13,7 @@ import (
 // The zero value is ready. It is used by one goroutine, and not any more once it returned an error:
 // there is no re-synchronisation.
 type Splitter struct {
-	Limits Limits
+	Limits Limits // may change between two calls of Next
 
 	in     []byte // borrowed: what is left of the last Feed
 	body   []byte // owned: the payload of the frame being carried, as far as it came
@@ -59,7 +59,7 @@ func (s *Splitter) Next(f *Frame, m Buffers) (bool, error) {
 	}
 	f.Payload = p[HeaderSize:end:end]
 	s.in = p[end:]
-	return verify(f, p)
+	return s.verify(f, p)
 }
 
 // Partial returns whether a frame has begun and is not whole yet, and the bytes of it to come after
@@ -103,7 +103,7 @@ func (s *Splitter) resume(f *Frame, m Buffers) (bool, error) {
 		s.handed = true
 	}
 	s.in = s.in[missing:]
-	return verify(f, s.head[:])
+	return s.verify(f, s.head[:])
 }
 
 // carryHeader moves header bytes from the input into s.head and checks them as soon as they tell.
@@ -151,8 +151,12 @@ func errMagic() error {
 }
 
 // verify compares the CRC in header with that of f (step 2 of SPEC section 1).
-func verify(f *Frame, header []byte) (bool, error) {
-	if CRC(header, f.Payload) == binary.BigEndian.Uint32(header[checkedSize:]) {
+func (s *Splitter) verify(f *Frame, header []byte) (bool, error) {
+	covered := f.Payload
+	if f.Flags&HeaderCRC != 0 && f.Type == Data && s.Limits.HeaderCRC {
+		covered = nil
+	}
+	if CRC(header, covered) == binary.BigEndian.Uint32(header[checkedSize:]) {
 		return true, nil
 	}
 	f.Payload = nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"syscall"
@@ -17,6 +18,19 @@ import (
 )
 
 const haveEpoll = true
+
+// spareFiles is how many descriptors are left for other things than accepted connections.
+const spareFiles = 256
+
+// maxConns is how many connections the limit of descriptors allows.
+func maxConns() int {
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
+		return math.MaxInt
+	}
+	files := int(min(r.Cur, math.MaxInt32))
+	return max(files-spareFiles, files/2)
+}
 
 // epollLoops are the epoll loops of an engine. A nil one has none.
 type epollLoops struct {
@@ -136,11 +150,22 @@ func (e *Engine) listenEpoll(addr string) (ls []listener, err error) {
 		return nil
 	}
 	if !e.cfg.Socket.ReusePort {
-		err := accept(p.loops[0], p.idlest)
+		err := accept(p.loops[0], func() *epollio.Loop {
+			if e.crowd() {
+				return nil
+			}
+			return p.idlest()
+		})
 		return ls, err
 	}
 	for _, l := range p.loops {
-		if err := accept(l, func() *epollio.Loop { return l }); err != nil {
+		own := func() *epollio.Loop {
+			if e.crowd() {
+				return nil
+			}
+			return l
+		}
+		if err := accept(l, own); err != nil {
 			for _, l := range ls {
 				l.Close()
 			}
@@ -158,6 +183,10 @@ func (e *Engine) newConn() (*loop.Conn, loop.Events) {
 
 // dialledEpoll moves a connection of package net to an epoll loop.
 func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
+	if !e.mayTell(nc) {
+		nc.Close()
+		return nil, errClearText
+	}
 	p, err := e.startLoops()
 	if err != nil {
 		nc.Close()

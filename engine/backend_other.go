@@ -12,6 +12,9 @@ import (
 
 const haveEpoll = false
 
+// maxConns is how many connections the system allows: it says when there are too many.
+func maxConns() int { return math.MaxInt }
+
 // epollLoops are none where there is no epoll.
 type epollLoops struct{}
 

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"fmt"
+
+	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/pool"
@@ -59,10 +62,14 @@ func (ch Channel) reserve(n int) error {
 		}
 		return ErrClosed
 	}
-	switch ch.arena().Reserve(ch.handle, n, ch.conn.engine.sendQueue) {
+	switch ch.conn.lc.Reserve(ch.handle, n) {
 	case core.SendOK:
 		return nil
+	case core.SendStarved:
+		ch.post(loop.Op{Kind: loop.Starve})
+		fallthrough
 	case core.SendFull:
+		ch.conn.engine.wouldBlock.Add(1)
 		return ErrWouldBlock
 	}
 	return ErrClosed
@@ -74,6 +81,40 @@ func (ch Channel) Consume(n int) {
 	if ch.conn != nil && ch.arena().Consume(ch.handle, n) {
 		ch.post(loop.Op{Kind: loop.Collect})
 	}
+}
+
+// CloseWrite ends this side's direction when all that was sent has left; the peer's goes on. Where both have
+// ended, the channel has: OnClose follows. The error is ErrHalfClose if the peer's profile has no half close,
+// ErrWouldBlock if that is not known yet: it is when OnWritable tells that the peer accepted the channel.
+func (ch Channel) CloseWrite() error {
+	if ch.conn == nil {
+		return ErrClosed
+	}
+	switch known, _, features := ch.conn.lc.Peer(); {
+	case !known:
+		return ErrWouldBlock
+	case features&codec.FeatureFin == 0:
+		return ErrHalfClose
+	}
+	if !ch.arena().Finish(ch.handle) {
+		return ErrClosed
+	}
+	return ch.post(loop.Op{Kind: loop.CloseWrite})
+}
+
+// SetPriority changes the channel's priority, 0 (bulk) to 7 (urgent); only its opener can. The peer is told if it
+// heeds priorities. The error is ErrWouldBlock if that is not known yet, as for CloseWrite.
+func (ch Channel) SetPriority(priority uint8) error {
+	if priority > maxPriority {
+		return fmt.Errorf("engine: priority is %d, not 0 to %d", priority, maxPriority)
+	}
+	if ch.conn == nil || !ch.arena().Live(ch.handle) {
+		return ErrClosed
+	}
+	if known, _, _ := ch.conn.lc.Peer(); !known {
+		return ErrWouldBlock
+	}
+	return ch.post(loop.Op{Kind: loop.SetPriority, Priority: priority})
 }
 
 // Close ends the channel when all that was sent has left. There is no more OnData; OnClose follows when

@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 
+	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/pool"
@@ -14,8 +17,24 @@ import (
 // MaxMessage is the largest message that Channel.Send takes, in bytes.
 const MaxMessage = 16 << 20
 
+// maxWindow is the largest receive window that can be configured, in bytes.
+const maxWindow = 512<<20 - 1
+
+// software is what peers are told.
+const software = "sscd"
+
 // maxTimeout bounds all Timeouts; what is longer is meant to be never, and nothing waits for ever.
 const maxTimeout = 7 * 24 * time.Hour
+
+// Profile is which of the two profiles of SPEC section 3 a side speaks.
+type Profile = core.Profile
+
+// The profiles.
+const (
+	Negotiate    = core.Negotiate    // extended if the peer is, else base
+	BaseOnly     = core.BaseOnly     // base, whatever the peer is
+	ExtendedOnly = core.ExtendedOnly // extended; base peers are left
+)
 
 // Backend is how bytes get from and to sockets.
 type Backend string
@@ -45,13 +64,66 @@ type Config struct {
 	// Socket tunes TCP sockets.
 	Socket SocketConfig
 
-	// FrameSize is the longest DATA payload sent, in bytes. Small frames let urgent messages pass
-	// sooner, large ones cost less. 0 means 16,384; the most is 65,536.
+	// Profile is which profile of SPEC section 3 is spoken: Negotiate unless set.
+	Profile Profile
+
+	// FrameSize is the longest DATA payload sent, in bytes, if the peer takes as much. Small frames let
+	// urgent messages pass sooner, large ones cost less. 0 means 16,384; the most is 1 MiB.
 	FrameSize int
 
-	// SendQueue is how many bytes may wait to be sent on a channel; 0 means 65,536. A message counts at
-	// least 192 bytes; one that is larger than the queue is taken when nothing waits.
+	// MaxFrame is the longest DATA payload accepted, in bytes; 0 means 65,536, the least. The most is
+	// 1 MiB.
+	MaxFrame int
+
+	// SendQueue is how many bytes may wait to be sent on a channel, its high-water mark; 0 means 65,536. A
+	// message counts at least 192 bytes; one that is larger than the queue is taken when nothing waits.
 	SendQueue int
+
+	// SendLow is the low-water mark: how many bytes wait at most when OnWritable follows ErrWouldBlock; 0
+	// means half of SendQueue.
+	SendLow int
+
+	// Window is the receive window of channels that this side opens, at their start; 0 means 65,536. Base
+	// connections always have that.
+	Window int
+
+	// MaxWindow is up to how many bytes the receive window of a channel grows, as far as its path and its
+	// reader need it; 0 means 16 MiB, and 65,536 or less that windows stay as they are. Connections have
+	// a window too, of up to four times as much.
+	MaxWindow int
+
+	// ConnWindow is how many bytes may be under way to this side on a connection, at its start; 0 means
+	// 256 KiB. It grows if the path needs it. Small ones let urgent messages pass sooner.
+	ConnWindow int
+
+	// ConnMemory bounds what one connection holds, in bytes: messages that wait to be sent (but for the
+	// first 4 KiB of a channel), windows larger than at their start, and what streams got that nobody has
+	// read. 0 means 64 MiB. Beyond it sends would block, windows do not grow, and a stream that gets more
+	// is reset with Calm; when an eighth is left, opens are refused.
+	ConnMemory int64
+
+	// Memory bounds all connections of the engine together, in the same way; 0 means 1 GiB.
+	Memory int64
+
+	// Compression offers peers to send compressed payloads, and takes their offers, on channels that want
+	// it (OpenOptions, Answer). It costs time and memory: off by default.
+	Compression bool
+
+	// Credentials are sent to servers by what dials, at most 1,024 bytes; nil for none. They go over
+	// loopback and Unix sockets only, unless CredentialsAnywhere; a server that does not check them,
+	// because it speaks the base profile only, is left.
+	Credentials         []byte
+	CredentialsAnywhere bool
+
+	// Authorize, if not nil, is asked whether a client's credentials are good, nil if it has none, before
+	// anything is done for it. It is called on the loop and must not block; see Secret. Clients of the
+	// base profile, which have none, are turned away.
+	Authorize func(c *Conn, credentials []byte) bool
+
+	// MaxConns is how many connections the engine accepts; 0 means what the limit of descriptors allows
+	// (Linux), else as many as come. More are closed at once; from three quarters on, new ones have 10 s
+	// for their first frame.
+	MaxConns int
 
 	// MaxChannels is how many channels a peer may have open on one connection; 0 means 65,536. More
 	// are refused.
@@ -86,7 +158,7 @@ type SocketConfig struct {
 // Timeouts are the deadlines of SPEC section 5. Zero fields mean the defaults given.
 type Timeouts struct {
 	Keepalive  time.Duration // nothing received: PING, again PING, then the end; 30 s each
-	FirstFrame time.Duration // a peer that connects must send a whole frame; 40 s
+	FirstFrame time.Duration // a peer that connects must send a whole frame; 40 s, 10 s with Authorize
 	Frame      time.Duration // a frame that has begun must be whole, plus 1 s per KiB; 30 s
 	Stall      time.Duration // the socket must take some of what is to be sent; 30 s
 	Opening    time.Duration // an open must be answered; 10 s
@@ -94,13 +166,14 @@ type Timeouts struct {
 	CloseWait  time.Duration // data must leave so that a close can follow; 30 s
 	NoWindow   time.Duration // a peer must grant window for data that waits; 5 min
 	Drain      time.Duration // channels must end after Shutdown; 30 s
+	Idle       time.Duration // a connection must have channels, or it is ended; 0 means never
 }
 
 // coreTimeouts is the same type with the core's internals.
 func (t Timeouts) core() core.Timeouts {
 	return core.Timeouts{
 		Keepalive: t.Keepalive, FirstFrame: t.FirstFrame, Frame: t.Frame, Stall: t.Stall, Opening: t.Opening,
-		Closing: t.Closing, CloseWait: t.CloseWait, NoWindow: t.NoWindow, Drain: t.Drain,
+		Closing: t.Closing, CloseWait: t.CloseWait, NoWindow: t.NoWindow, Drain: t.Drain, Idle: t.Idle,
 	}
 }
 
@@ -111,8 +184,17 @@ func (c *Config) check() error {
 		value, max int
 	}{
 		{"Loops", c.Loops, 4096},
-		{"FrameSize", c.FrameSize, 65536},
+		{"FrameSize", c.FrameSize, codec.LargestData},
+		{"MaxFrame", c.MaxFrame, codec.LargestData},
 		{"SendQueue", c.SendQueue, 1 << 28},
+		{"SendLow", c.SendLow, 1 << 28},
+		{"Window", c.Window, maxWindow},
+		{"MaxWindow", c.MaxWindow, maxWindow},
+		{"ConnWindow", c.ConnWindow, maxWindow},
+		{"ConnMemory", int(c.ConnMemory), math.MaxInt},
+		{"Memory", int(c.Memory), math.MaxInt},
+		{"MaxConns", c.MaxConns, math.MaxInt},
+		{"len(Credentials)", len(c.Credentials), codec.MaxCredentials},
 		{"MaxChannels", c.MaxChannels, 1 << 30},
 		{"AcceptBacklog", c.AcceptBacklog, 1 << 20},
 		{"Socket.ReadBuffer", c.Socket.ReadBuffer, 1 << 30},
@@ -131,7 +213,7 @@ func (c *Config) check() error {
 	}{
 		{"Keepalive", t.Keepalive}, {"FirstFrame", t.FirstFrame}, {"Frame", t.Frame}, {"Stall", t.Stall},
 		{"Opening", t.Opening}, {"Closing", t.Closing}, {"CloseWait", t.CloseWait}, {"NoWindow", t.NoWindow},
-		{"Drain", t.Drain},
+		{"Drain", t.Drain}, {"Idle", t.Idle},
 	} {
 		if f.value < 0 || f.value > maxTimeout {
 			return fmt.Errorf("engine: Config.Timeouts.%s is %v, not 0 to %v", f.name, f.value, maxTimeout)
@@ -142,14 +224,23 @@ func (c *Config) check() error {
 	default:
 		return fmt.Errorf("engine: Config.Backend %q is unknown", c.Backend)
 	}
+	switch {
+	case c.Profile > ExtendedOnly:
+		return fmt.Errorf("engine: Config.Profile %d is unknown", c.Profile)
+	case c.Profile == BaseOnly && (c.Credentials != nil || c.Authorize != nil):
+		return errors.New("engine: the base profile has no credentials")
+	}
 	return nil
 }
 
 // loopConfig is what loops need of c, with all defaults filled in.
 func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 	cc := &core.Config{
-		FrameSize: c.FrameSize, SendQueue: c.SendQueue, MaxChannels: c.MaxChannels, Pool: p,
-		Timeouts: c.Timeouts.core(),
+		Profile: c.Profile, FrameSize: c.FrameSize, MaxFrame: c.MaxFrame, SendQueue: c.SendQueue, SendLow: c.SendLow,
+		MaxChannels: c.MaxChannels, Window: c.Window, MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow,
+		ConnMemory: c.ConnMemory, Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
+		Credentials: c.Credentials, WantCredentials: c.Authorize != nil, Software: software,
+		Pool: p, Timeouts: c.Timeouts.core(),
 	}
 	cc.Prepare()
 	return &loop.Config{Core: cc, Logger: c.Logger, CrashOnPanic: c.CrashOnPanic}
@@ -159,6 +250,12 @@ func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 func (c *Config) defaults() {
 	if c.Loops == 0 {
 		c.Loops = runtime.GOMAXPROCS(0)
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = maxConns()
+	}
+	if c.Memory == 0 {
+		c.Memory = 1 << 30
 	}
 	if c.AcceptBacklog == 0 {
 		c.AcceptBacklog = 256

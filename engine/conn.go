@@ -27,9 +27,18 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 	if len(o.Target) > codec.MaxTarget || !utf8.ValidString(o.Target) {
 		return Channel{}, fmt.Errorf("engine: target is longer than %d bytes or not UTF-8", codec.MaxTarget)
 	}
-	params := core.OpenParams{
-		Priority: core.DefaultPriority, Target: []byte(o.Target), Metadata: o.Metadata,
-	}.Append(nil)
+	p := core.OpenParams{Priority: DefaultPriority, Target: []byte(o.Target), Metadata: o.Metadata}
+	if o.Priority != nil {
+		p.Priority = *o.Priority
+	}
+	if p.Priority > maxPriority {
+		return Channel{}, fmt.Errorf("engine: priority is %d, not 0 to %d", p.Priority, maxPriority)
+	}
+	if o.Window < 0 || o.Window > maxWindow {
+		return Channel{}, fmt.Errorf("engine: window is %d, not 0 to %d", o.Window, maxWindow)
+	}
+	p.HasWindow, p.Window = o.Window > 0, uint32(o.Window)
+	params := p.Append(nil)
 	if len(params) > codec.MaxParams {
 		return Channel{}, fmt.Errorf("engine: target and metadata take more than %d bytes", codec.MaxParams)
 	}
@@ -41,7 +50,7 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 	if o.Context != nil {
 		l.Contexts.Set(ch.handle, o.Context)
 	}
-	op := loop.Op{Kind: loop.Open, ByHand: o.ManualCredit}
+	op := loop.Op{Kind: loop.Open, Traits: traits(o.ManualCredit, o.Compress)}
 	if len(params) > 0 {
 		op.Buf = c.engine.pool.Copy(params)
 	}
@@ -54,6 +63,31 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 		return Channel{}, err
 	}
 	return ch, nil
+}
+
+// traits are what the core is told of a channel.
+func traits(byHand, compress bool) (t core.Traits) {
+	if byHand {
+		t |= core.ByHand
+	}
+	if compress {
+		t |= core.Compress
+	}
+	return t
+}
+
+// Extended returns whether the peer speaks the extended profile (SPEC section 3); known is false as long as
+// its first frame has not come.
+func (c *Conn) Extended() (extended, known bool) {
+	known, extended, _ = c.lc.Peer()
+	return extended, known
+}
+
+// RTT returns the smoothed round trip time of SPEC section 5, its variation, and the smallest of late; all
+// are 0 before anything was measured. It waits for the loop, so it must not be called in callbacks.
+func (c *Conn) RTT() (smoothed, variation, smallest time.Duration) {
+	<-c.lc.Loop().Call(func() { smoothed, variation, smallest = c.lc.RTT() })
+	return smoothed, variation, smallest
 }
 
 // Close ends the connection. Its channels take no more to send; what waits gets a second to leave, then
@@ -109,15 +143,34 @@ func (e *connEvents) Up() {
 	}
 }
 
-func (e *connEvents) Opened(ch core.Handle, p core.OpenParams) (Code, bool) {
+func (e *connEvents) Greeted(credentials []byte) bool {
+	return e.engine.cfg.Authorize(e.conn(), credentials)
+}
+
+func (e *connEvents) Opened(ch core.Handle, p core.OpenParams) (Code, core.Traits) {
 	a := e.engine.handler.OnOpen(Channel{e.conn(), ch}, OpenRequest{p.Target, p.Metadata, p.Priority})
-	return a.Code, a.ManualCredit
+	return a.Code, traits(a.ManualCredit, a.Compress)
 }
 
 func (e *connEvents) Accepted(ch core.Handle) { e.engine.handler.OnWritable(Channel{e.conn(), ch}) }
 
 func (e *connEvents) Data(ch core.Handle, p []byte) {
 	e.engine.handler.OnData(Channel{e.conn(), ch}, p)
+}
+
+func (e *connEvents) Ended(ch core.Handle) {
+	c := Channel{e.conn(), ch}
+	if h, ok := e.engine.handler.(HalfCloser); ok {
+		h.OnEnd(c)
+	} else {
+		c.Close()
+	}
+}
+
+func (e *connEvents) Pressed(on bool) {
+	if h, ok := e.engine.handler.(PressureHandler); ok {
+		h.OnPressure(e.conn(), on)
+	}
 }
 
 func (e *connEvents) Writable(ch core.Handle) { e.engine.handler.OnWritable(Channel{e.conn(), ch}) }

@@ -41,7 +41,9 @@ func TestServerProcess(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Start(engine.Config{Handler: builtin.New(), Backend: engine.Backend(backend), Logger: quiet})
+	e, err := engine.Start(engine.Config{
+		Handler: builtin.New(), Backend: engine.Backend(backend), Logger: quiet, MaxConns: 1 << 20,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
@@ -16,11 +17,14 @@ import (
 
 // Engine serves connections, accepted and dialled, with the callbacks of one Handler.
 type Engine struct {
-	cfg       Config
-	handler   Handler
-	loopCfg   *loop.Config
-	pool      *pool.Pool
-	sendQueue int
+	cfg     Config
+	handler Handler
+	loopCfg *loop.Config
+	pool    *pool.Pool
+
+	wouldBlock atomic.Uint64 // sends that did
+	crowded    atomic.Uint64 // connections that were too many
+	overfull   atomic.Uint64 // streams reset because nobody read them and memory ran short
 
 	closing sync.Mutex // one Close at a time: all return when everything has ended
 
@@ -53,7 +57,6 @@ func Start(cfg Config) (*Engine, error) {
 	e.gone = sync.NewCond(&e.mu)
 	e.loopCfg = cfg.loopConfig(e.pool)
 	e.loopCfg.Removed = e.removed
-	e.sendQueue = e.loopCfg.Core.SendQueue
 	return e, nil
 }
 
@@ -105,6 +108,10 @@ func (e *Engine) Server(nc net.Conn) (*Conn, error) { return e.attach(nc, false)
 
 // attach serves nc with goroutines of its own.
 func (e *Engine) attach(nc net.Conn, client bool) (*Conn, error) {
+	if client && !e.mayTell(nc) {
+		nc.Close()
+		return nil, errClearText
+	}
 	c := &Conn{engine: e}
 	n := netio.New(e.loopCfg, nc, &c.lc)
 	e.mu.Lock()
@@ -192,6 +199,21 @@ func (e *Engine) Close() error {
 		e.past.addCounters(l)
 	}
 	return err
+}
+
+// crowd returns whether there are as many connections as may be, and tells those that come how much time they
+// have.
+func (e *Engine) crowd() bool {
+	e.mu.Lock()
+	n := e.connsLocked()
+	e.mu.Unlock()
+	most := int64(e.cfg.MaxConns)
+	e.loopCfg.Core.Hurry.Store(n >= most-most/4)
+	if n < most {
+		return false
+	}
+	e.crowded.Add(1)
+	return true
 }
 
 // isClosed returns whether the end of the engine has begun.

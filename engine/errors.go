@@ -19,6 +19,7 @@ const (
 	Internal  = codec.Internal
 	Cancelled = codec.Cancelled
 	Timeout   = codec.Timeout
+	Calm      = codec.Calm
 )
 
 var (

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/sscd-io/sscd/engine/internal/core"
+
 // Handler is an application on callbacks. They are called on the loop of the connection, one at a time
 // and in order, and must not block.
 //
@@ -24,6 +26,21 @@ type Handler interface {
 	OnClose(ch Channel, err error)
 }
 
+// HalfCloser can be implemented by a Handler whose channels go on when the peer has ended its direction, as one
+// that answers when it has got all does. Without it such a channel is closed, as by Channel.Close.
+type HalfCloser interface {
+	// OnEnd is called when no more OnData comes, though the channel has not ended. The application ends its
+	// own direction with Channel.CloseWrite or Close.
+	OnEnd(ch Channel)
+}
+
+// PressureHandler can be implemented by a Handler that wants to slow down before it has to.
+type PressureHandler interface {
+	// OnPressure is called with true when three quarters of Config.ConnMemory are used, and with false
+	// when it is less than half again.
+	OnPressure(c *Conn, high bool)
+}
+
 // ConnHandler can be implemented by a Handler that wants to know of connections too.
 type ConnHandler interface {
 	// OnConnect is the first call for a connection, accepted or dialled. For one that has no event loop to
@@ -35,6 +52,12 @@ type ConnHandler interface {
 	// *ConnError.
 	OnDisconnect(c *Conn, err error)
 }
+
+// Priorities go from 0 (bulk) to 7 (urgent).
+const (
+	DefaultPriority = core.DefaultPriority
+	maxPriority     = 7
+)
 
 // OpenRequest is what a peer said when it opened a channel. Its slices are borrowed until OnOpen
 // returns.
@@ -53,12 +76,25 @@ type Answer struct {
 	// ManualCredit means that the peer gets window back only when the application calls
 	// Channel.Consume, not whenever OnData returns. So a handler that keeps bytes bounds them.
 	ManualCredit bool
+
+	// Compress has payloads compressed that shrink by that, if Config.Compression is set on both sides.
+	Compress bool
 }
 
 // OpenOptions are how to open a channel.
 type OpenOptions struct {
 	Target   string // what the channel is for, at most 1,024 bytes of UTF-8; empty means the default
 	Metadata []byte // opaque, for the peer's handler
+
+	// Priority is the channel's, in both directions; nil means DefaultPriority.
+	Priority *uint8
+
+	// Window fixes the channel's receive window, in bytes, at most 512 MiB; 0 means one that starts at
+	// Config.Window and grows as it needs to. On a base connection it is 65,536.
+	Window int
+
+	// Compress is as in Answer.
+	Compress bool
 
 	// Context is the channel's context from the start, as if set with SetContext.
 	Context any

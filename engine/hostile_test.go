@@ -191,9 +191,9 @@ func lengths() (out []story) {
 			< ACK 1
 			> DATA 1 *65536
 			alive`},
-		story{name: "HELLO of 2,048 bytes is echoed, as any PING", script: `
-			> PING 0 0 "SSC?" *2040
-			< PONG 0 (2048 bytes)
+		story{name: "HELLO of 2,048 bytes, with a parameter that nobody knows", script: `
+			> PING 0 0 "SSC?\x63\x07\xf5" *2037
+			< PONG 0 HELLO
 			alive`},
 		story{name: "HELLO of 2,049 bytes", script: `
 			head PING 0 2049

@@ -92,6 +92,9 @@ func (l *netListener) accept() {
 
 // serve has the engine serve a connection that was accepted.
 func (l *netListener) serve(nc net.Conn) error {
+	if l.e.crowd() {
+		return nc.Close()
+	}
 	if err := l.e.cfg.Socket.apply(nc); err != nil {
 		nc.Close()
 		return err

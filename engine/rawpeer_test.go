@@ -271,6 +271,8 @@ func show(f codec.Frame) string {
 	s := fmt.Sprintf("%v %d", f.Type, f.Channel)
 	switch {
 	case len(f.Payload) == 0:
+	case bytes.HasPrefix(f.Payload, []byte("\x00\x00\x00\x00SSC!")):
+		s += " HELLO"
 	case f.Type == codec.Error:
 		s += " " + codec.Code(binary.BigEndian.Uint32(f.Payload)).String()
 	case len(f.Payload) > 64:

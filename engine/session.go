@@ -208,6 +208,7 @@ func (h streams) OnOpen(ch Channel, r OpenRequest) Answer {
 
 func (h streams) OnData(ch Channel, p []byte)   { ch.Context().(*Stream).received(p) }
 func (h streams) OnWritable(ch Channel)         { ch.Context().(*Stream).writable() }
+func (h streams) OnEnd(ch Channel)              { ch.Context().(*Stream).peerEnded() }
 func (h streams) OnClose(ch Channel, err error) { ch.Context().(*Stream).ended(err) }
 
 // fate is what becomes of a channel that ended with err: those the peer opened are kept until the

@@ -306,7 +306,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}{
 		{"Timeouts.Stall", func(c *engine.Config) { c.Timeouts.Stall = -1 }},
 		{"Timeouts.NoWindow", func(c *engine.Config) { c.Timeouts.NoWindow = 8 * 24 * time.Hour }},
-		{"FrameSize", func(c *engine.Config) { c.FrameSize = 1 << 20 }},
+		{"FrameSize", func(c *engine.Config) { c.FrameSize = 1<<20 + 1 }},
 		{"Backend", func(c *engine.Config) { c.Backend = "carrier pigeon" }},
 		{"Handler", func(c *engine.Config) { c.Handler = nil }},
 	} {

@@ -21,6 +21,12 @@ type Stats struct {
 	BytesIn, BytesOut   uint64 // of frames, headers included
 	Reads, Writes       uint64 // system calls that brought or took some of them
 
+	// How often a limit of Config was reached, and what came of it.
+	SendsBlocked    uint64 // Send said ErrWouldBlock, or Write waited: SendQueue, ConnMemory, Memory
+	OpensScarce     uint64 // of ChannelsRefused: ConnMemory, Memory
+	StreamsOverfull uint64 // streams reset because nobody read them: ConnMemory, Memory
+	ConnsCrowded    uint64 // connections closed at once: MaxConns
+
 	ErrorsSent, ErrorsReceived map[Code]uint64 // ERROR frames by code; the application's own count as 256
 	LateFrames                 uint64          // of closed channels, ignored
 	Panics                     uint64          // of the Handler
@@ -41,6 +47,9 @@ func (e *Engine) Stats() Stats {
 	s := e.past
 	s.ErrorsSent, s.ErrorsReceived = nil, nil
 	s.addErrors(e.past.ErrorsSent, e.past.ErrorsReceived)
+	s.SendsBlocked += e.wouldBlock.Load()
+	s.ConnsCrowded += e.crowded.Load()
+	s.StreamsOverfull += e.overfull.Load()
 	for n := range e.conns {
 		s.addCounters(n.Loop)
 		s.addGauges(n.Loop)
@@ -73,6 +82,7 @@ func (s *Stats) addCounters(l *loop.Loop) {
 	s.BytesOut += l.Stats.BytesOut.Load()
 	s.Reads += l.Stats.Reads.Load()
 	s.Writes += l.Stats.Writes.Load()
+	s.OpensScarce += l.Arena.Scarce.Load()
 	s.LateFrames += l.Arena.Late.Load()
 	s.Panics += l.Stats.Panics.Load()
 	s.LongestTurn = max(s.LongestTurn, time.Duration(l.Stats.Longest.Load()))

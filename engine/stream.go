@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
 	"github.com/sscd-io/sscd/engine/internal/gate"
 	"github.com/sscd-io/sscd/engine/internal/loop"
-	"github.com/sscd-io/sscd/pool"
 )
 
 // Stream is a channel with blocking calls: a net.Conn. Its methods may be called from any goroutine, but
@@ -21,6 +21,8 @@ import (
 //
 //	                       Read                              Write
 //	Close by this side     ErrClosed                         ErrClosed
+//	CloseWrite by the peer io.EOF, when all is read          goes on
+//	CloseWrite by us       goes on                           ErrClosed
 //	Close by the peer      io.EOF, when all is read          *ChannelError, ClosedError, Remote
 //	Reset by the peer      *ChannelError                     *ChannelError
 //	end of the session     *ConnError, when all is read      *ConnError
@@ -37,9 +39,8 @@ type Stream struct {
 		gate.Gate
 		into   []byte // of a Read that waits: filled straight from the loop's buffer
 		filled int
-		chunks []*pool.Buf // what came and nobody waited for
-		off    int         // of the first chunk: what is read of it
-		end    error       // nothing more comes
+		inbox  inbox
+		end    error // nothing more comes
 	}
 
 	writing sync.Mutex // one Write at a time: its bytes stay together
@@ -50,17 +51,20 @@ type Stream struct {
 	}
 	theirs   bool // the peer opened it
 	accepted bool // guarded by write
+	finished bool // CloseWrite was called; guarded by write
 	closed   bool // by this side; guarded by both gates
 	kept     bool // the channel has ended and waits to be let go; guarded by both gates
 }
 
-// chunkBytes is the least that is taken from the pool for bytes that nobody waits for: chunks of small
-// messages grow up to it.
-const chunkBytes = 4 << 10
+// errOverflow is the reason for which a stream is reset that nobody reads.
+const errOverflow = "too much is unread, and memory runs short"
 
 var _ net.Conn = (*Stream)(nil)
 
 func newStream(s *Session) *Stream { return &Stream{session: s} }
+
+// memory is the account of the stream's connection.
+func (s *Stream) memory() *core.Budget { return s.session.conn.lc.Memory() }
 
 // Target returns what the opener said the stream is for; empty on streams opened by this side.
 func (s *Stream) Target() string { return s.target }
@@ -90,8 +94,8 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 			return 0, ErrClosed
 		case len(p) == 0:
 			return 0, nil
-		case len(r.chunks) > 0:
-			n = s.take(p)
+		case !r.inbox.empty():
+			n = r.inbox.read(p, s.memory())
 			s.ch.Consume(n)
 			return n, nil
 		case r.end != nil:
@@ -113,25 +117,6 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 	}
 }
 
-// take copies from the chunks into p.
-func (s *Stream) take(p []byte) (n int) {
-	r := &s.read
-	for len(r.chunks) > 0 && n < len(p) {
-		first := r.chunks[0]
-		k := copy(p[n:], first.B[r.off:])
-		n += k
-		if r.off += k; r.off == len(first.B) {
-			first.Release()
-			r.chunks[0] = nil
-			r.chunks, r.off = r.chunks[1:], 0
-		}
-	}
-	if len(r.chunks) == 0 {
-		r.chunks = nil
-	}
-	return n
-}
-
 // received is OnData.
 func (s *Stream) received(p []byte) {
 	r := &s.read
@@ -147,29 +132,29 @@ func (s *Stream) received(p []byte) {
 		r.Broadcast()
 	}
 	if len(p) > 0 {
-		s.keep(p)
+		if !r.inbox.add(p, s.session.conn.engine.pool, s.memory()) {
+			s.overflow()
+		}
 		r.Broadcast()
 	}
 }
 
-// keep copies p into chunks.
-func (s *Stream) keep(p []byte) {
-	r := &s.read
-	if n := len(r.chunks); n > 0 {
-		last := r.chunks[n-1]
-		used := len(last.B)
-		last.B = last.B[:min(last.Cap(), used+len(p))]
-		p = p[copy(last.B[used:], p):]
+// overflow ends the stream: nobody reads what comes, and memory runs short.
+func (s *Stream) overflow() {
+	s.read.inbox.drop(s.memory())
+	s.read.end = &ChannelError{Code: codec.Calm, Reason: errOverflow}
+	s.session.conn.engine.overfull.Add(1)
+	s.ch.Reset(codec.Calm)
+}
+
+// peerEnded is OnEnd.
+func (s *Stream) peerEnded() {
+	s.read.Lock()
+	defer s.read.Unlock()
+	if s.read.end == nil {
+		s.read.end = io.EOF
 	}
-	if len(p) > 0 {
-		size := len(p)
-		if len(r.chunks) > 0 {
-			size = max(size, chunkBytes)
-		}
-		c := s.session.conn.engine.pool.Get(size)
-		c.B = c.B[:copy(c.B, p)]
-		r.chunks = append(r.chunks, c)
-	}
+	s.read.Broadcast()
 }
 
 // Write queues p to be sent and waits while the stream's queue is full. An error tells how much of p was
@@ -204,7 +189,7 @@ func (s *Stream) cannotWrite() error {
 	switch w := &s.write; {
 	case w.Expired():
 		return os.ErrDeadlineExceeded
-	case s.closed:
+	case s.closed, s.finished:
 		return ErrClosed
 	default:
 		return w.end
@@ -269,7 +254,7 @@ func (s *Stream) ended(err error) {
 		s.read.end = readEnd
 	}
 	if _, reset := err.(*ChannelError); reset {
-		s.drop()
+		s.read.inbox.drop(s.memory())
 	}
 	s.read.Broadcast()
 	s.read.Unlock()
@@ -300,7 +285,7 @@ func (s *Stream) shut() {
 	s.closed = true
 	kept := s.kept
 	s.kept = false
-	s.drop()
+	s.read.inbox.drop(s.memory())
 	s.read.Broadcast()
 	s.read.Unlock()
 	s.write.Broadcast()
@@ -323,25 +308,11 @@ func (s *Stream) fate() loop.Fate {
 	return loop.Keep
 }
 
-// drop drops what came and was not read, and returns how much that was.
-func (s *Stream) drop() (n int) {
-	r := &s.read
-	for _, c := range r.chunks {
-		n += len(c.B)
-		c.Release()
-	}
-	if r.chunks != nil {
-		n -= r.off
-	}
-	r.chunks, r.off = nil, 0
-	return n
-}
-
 // CloseRead ends reading: what came is dropped, and what comes. The peer may go on writing.
 func (s *Stream) CloseRead() error {
 	r := &s.read
 	r.Lock()
-	dropped := s.drop()
+	dropped := r.inbox.drop(s.memory())
 	if r.end == nil {
 		r.end = ErrClosed
 	}
@@ -351,9 +322,36 @@ func (s *Stream) CloseRead() error {
 	return nil
 }
 
-// CloseWrite would end writing and leave reading open. The base profile has no half close: it returns
+// CloseWrite ends writing, behind what was written, and leaves reading open: the peer reads io.EOF. Writes return
+// ErrClosed from then on. It waits until the peer's profile is known; if that has no half close, the error is
 // ErrHalfClose, and nothing is done.
-func (s *Stream) CloseWrite() error { return ErrHalfClose }
+func (s *Stream) CloseWrite() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	w := &s.write
+	for {
+		w.Lock()
+		rounds := w.rounds
+		err := s.cannotWrite()
+		w.Unlock()
+		if err != nil {
+			return err
+		}
+		switch err := s.ch.CloseWrite(); err {
+		case nil:
+			w.Lock()
+			s.finished = true
+			w.Unlock()
+			return nil
+		case ErrWouldBlock:
+			s.waitWritable(rounds)
+		case ErrClosed:
+			return s.whyNot(err)
+		default:
+			return err
+		}
+	}
+}
 
 // SetDeadline sets the deadline of reads and writes; zero means none.
 func (s *Stream) SetDeadline(t time.Time) error {

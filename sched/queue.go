@@ -54,8 +54,9 @@ func (q *Queue) Push(t *Flows, flow uint32) {
 }
 
 // Next returns whose turn it is. For Control the flow leaves the list, and sends all its control
-// frames; for Data it sends frames until they are budget bytes or more, and says so with Sent.
-func (q *Queue) Next(t *Flows) (flow uint32, kind Kind, budget int) {
+// frames; for Data it sends frames until they are budget bytes or more, and says so with Sent. Without data
+// only control frames may be sent.
+func (q *Queue) Next(t *Flows, data bool) (flow uint32, kind Kind, budget int) {
 	if flow := q.firstControl; flow != 0 {
 		n := t.at(flow)
 		if q.firstControl = n.control; flow == n.control {
@@ -64,7 +65,7 @@ func (q *Queue) Next(t *Flows) (flow uint32, kind Kind, budget int) {
 		n.control = 0
 		return flow, Control, 0
 	}
-	for q.head != 0 {
+	for data && q.head != 0 {
 		n := t.at(q.head)
 		if n.deficit > 0 {
 			return q.head, Data, int(n.deficit)
@@ -113,6 +114,9 @@ func (q *Queue) HasControl(t *Flows, flow uint32) bool { return t.at(flow).contr
 
 // HasData returns whether a flow is in the queue with data to send.
 func (q *Queue) HasData(t *Flows, flow uint32) bool { return t.at(flow).next != 0 }
+
+// OnlyData returns whether nobody has control frames to send.
+func (q *Queue) OnlyData() bool { return q.firstControl == 0 }
 
 // Empty returns whether nobody could send.
 func (q *Queue) Empty() bool { return q.firstControl == 0 && q.head == 0 }

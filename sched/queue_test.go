@@ -30,7 +30,7 @@ func (b *bench) send(flow uint32, sizes ...int) {
 func (b *bench) serve(n int) string {
 	var order []string
 	for range n {
-		flow, kind, _ := b.q.Next(b.flows)
+		flow, kind, _ := b.q.Next(b.flows, true)
 		if kind == Nothing {
 			break
 		}
@@ -134,7 +134,7 @@ func TestFairInBytes(t *testing.T) {
 	var sent [flows + 1]int
 	start := sent
 	for i := range 20000 {
-		flow, _, _ := b.q.Next(b.flows)
+		flow, _, _ := b.q.Next(b.flows, true)
 		n := b.backlog[flow][0]
 		if b.backlog[flow] = b.backlog[flow][1:]; len(b.backlog[flow]) == 0 {
 			break
@@ -179,7 +179,7 @@ func TestModel(t *testing.T) {
 				control = append(control, flow)
 			}
 		case 3:
-			got, kind, _ := b.q.Next(b.flows)
+			got, kind, _ := b.q.Next(b.flows, true)
 			switch {
 			case len(control) > 0:
 				if kind != Control || got != control[0] {
@@ -216,7 +216,7 @@ func BenchmarkFrame(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				flow, _, _ := q.Next(t)
+				flow, _, _ := q.Next(t, true)
 				q.Sent(t, flow, Quantum, true)
 			}
 		})

@@ -10,15 +10,42 @@ import (
 // The methods here are what the application does. For a channel that has ended meanwhile they do
 // nothing, so nobody has to ask before.
 
-// Open opens a channel in the slot that Arena.Open gave. params is OPEN's payload, passed on; nil means
-// none. If no channel can be opened, Closed follows.
-func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, byHandCredit bool) {
-	r := c.arena.attach(h)
-	r.id, r.state, r.flags = uint32(c.nextID), opening, held|sendOpen
-	if byHandCredit {
-		r.flags |= byHand
+// Traits are what is particular about a channel.
+type Traits uint8
+
+// The traits.
+const (
+	ByHand   Traits = 1 << iota // the application returns credit with Consume
+	Compress                    // payloads are compressed, if the peer takes that and it shrinks them
+)
+
+// flags are the traits in a record.
+func (t Traits) flags() (f flags) {
+	if t&ByHand != 0 {
+		f |= byHand
 	}
-	r.in.window, r.out = startWindow, startWindow
+	if t&Compress != 0 {
+		f |= compressing
+	}
+	return f
+}
+
+// Open opens a channel in the slot that Arena.Open gave. params is OPEN's payload, which must be correct,
+// passed on; nil means none. If no channel can be opened, Closed follows.
+func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
+	r := c.arena.attach(h)
+	r.id, r.state, r.flags = uint32(c.nextID), opening, held|sendOpen|t.flags()
+	o := OpenParams{Priority: DefaultPriority}
+	if params != nil {
+		o, _ = ParseOpen(params.B)
+	}
+	r.prio = o.Priority
+	// The peer sends nothing before its ACK, so by then it is known what it took from OPEN and HELLO.
+	if r.in.open(now, c.cfg.Window); o.HasWindow {
+		r.in.open(now, int(o.Window))
+		r.flags |= fixedWindow
+	}
+	r.out = outflow(c.cfg.StartWindow)
 	c.push(r, params)
 	if code := c.cannotOpen(); code != codec.NoError {
 		c.dropSegments(r)
@@ -26,11 +53,14 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, byHandCredit 
 		if code == codec.ClosedError {
 			r.flags |= withConn
 		}
-		r.gate.shut(h.Gen)
+		r.gate.set(h.Gen, gateShut|gateClosed)
+		r.gate.clear(&c.memory)
 		c.report(h.Slot, tellClosed)
 		return
 	}
 	c.nextID += 2
+	c.opened++
+	c.empty = 0
 	c.arena.Opened.Add(1)
 	if c.channels == nil {
 		c.channels = make(map[uint32]uint32)
@@ -45,18 +75,16 @@ func (c *Conn) cannotOpen() codec.Code {
 	switch {
 	case c.phase != running:
 		return codec.ClosedError
-	case c.goingAway, c.goneAway, c.nextID > 1<<32-1:
+	case c.goingAway, c.goneAway, c.nextID > 1<<32-1, c.opened >= c.peer.channels:
 		return codec.Refused
 	}
 	return codec.NoError
 }
 
 // Accept takes the channel that Opened reported.
-func (c *Conn) Accept(h Handle, byHandCredit bool) {
+func (c *Conn) Accept(h Handle, t Traits) {
 	r := c.answer(h)
-	if byHandCredit {
-		r.flags |= byHand
-	}
+	r.flags |= t.flags()
 	c.arena.Accepted.Add(1)
 	c.control(h.Slot, sendAck)
 }
@@ -102,10 +130,18 @@ func (c *Conn) SendCopy(now time.Duration, h Handle, p []byte) {
 // sending returns the record of channel h if it can still send.
 func (c *Conn) sending(h Handle) *record {
 	r := c.arena.get(h)
-	if r == nil || r.state != open && r.state != opening || r.flags&appClosed != 0 {
+	if r == nil || r.state != open && r.state != opening || r.flags&(appClosed|finWanted) != 0 {
 		return nil
 	}
 	return r
+}
+
+// Starve has Writable reported of channel h when others may have given memory back.
+func (c *Conn) Starve(now time.Duration, h Handle) {
+	if r := c.arena.get(h); r != nil && r.state != closed && c.phase < failing {
+		c.arena.Starved.Add(1)
+		c.wait(now, h.Slot, r, starving)
+	}
 }
 
 // Collect takes in what the application consumed of channel h, as Arena.Consume counted it.
@@ -114,7 +150,7 @@ func (c *Conn) Collect(now time.Duration, h Handle) {
 	if r == nil || r.flags&byHand == 0 {
 		return
 	}
-	if r.in.owed+r.consumed.Load() >= startWindow/2 {
+	if r.in.owed+r.consumed.Load() >= c.startOf(r)/2 {
 		r.in.consume(r.consumed.Swap(0))
 	}
 	c.settle(now, h.Slot, r)
@@ -256,7 +292,7 @@ func (c *Conn) sendable(r *record) int {
 		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	n := min(int(s.end-s.off), c.cfg.FrameSize)
+	n := min(int(s.end-s.off), int(c.peer.frame))
 	if window := int(r.out); n > window {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {
 			return 0

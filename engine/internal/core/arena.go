@@ -11,13 +11,16 @@ import (
 // slot with the generation it had, so that one kept too long finds another generation and nothing
 // else's channel.
 //
-// Open, Reserve, Shut and Consume may be called from any goroutine: they are what an application needs
-// at once. The rest belongs to the loop.
+// Open, Finish, Shut and Consume, and Conn.Reserve, may be called from any goroutine: they are what an application
+// needs at once. The rest belongs to the loop.
 type Arena struct {
-	records table[record]
-	flows   *sched.Flows // the scheduler's part of each record
-	segs    segments
-	stock   pool.Stock // for short messages; the loop's own
+	records  table[record]
+	flows    *sched.Flows // the scheduler's part of each record
+	segs     segments
+	stock    pool.Stock // for short messages; the loop's own
+	collect  uint32     // from how many consumed bytes on a connection must know
+	inflated *pool.Buf  // the payload of the compressed frame being handled, or nil
+	packed   []byte     // for payloads to compress
 
 	Counters
 
@@ -28,9 +31,13 @@ type Arena struct {
 // Handle names a channel of an arena. The zero Handle names none.
 type Handle struct{ Slot, Gen uint32 }
 
-// NewArena returns an arena that grows by 1<<shift channels at a time, with memory from p.
-func NewArena(shift uint, p *pool.Pool) *Arena {
-	a := &Arena{flows: sched.NewFlows(shift), stock: pool.NewStock(p)}
+// NewArena returns an arena that grows by 1<<shift channels at a time, for connections of cfg, which must be
+// prepared.
+func NewArena(shift uint, cfg *Config) *Arena {
+	a := &Arena{
+		flows: sched.NewFlows(shift), stock: pool.NewStock(cfg.Pool),
+		collect: uint32(max(1, min(cfg.Window, cfg.StartWindow)/2)),
+	}
 	a.records.shift = shift
 	return a
 }
@@ -63,23 +70,29 @@ type SendResult uint8
 
 // What Reserve returns.
 const (
-	SendOK     SendResult = iota // the bytes are booked
-	SendFull                     // no room: Writable will be reported once there is
-	SendClosed                   // the channel takes no more
+	SendOK      SendResult = iota // the bytes are booked
+	SendFull                      // no room: Writable will be reported once there is
+	SendStarved                   // no memory, and nothing of its own waits that will give some: Starve must follow
+	SendClosed                    // the channel takes no more
 )
 
-// Reserve books a message of n bytes for the queue of channel h, which should hold at most limit unless
-// it is empty. After SendOK the message must reach Conn.Send.
-func (a *Arena) Reserve(h Handle, n, limit int) SendResult {
-	return a.records.at(h.Slot).gate.reserve(h.Gen, cost(n), limit)
+// Reserve books a message of n bytes for the queue of channel h. After SendOK the message must reach Send, after
+// SendStarved the channel Starve. It may be called from any goroutine.
+func (c *Conn) Reserve(h Handle, n int) SendResult {
+	r := c.arena.records.at(h.Slot)
+	return r.gate.reserve(h.Gen, cost(n), c.cfg.SendQueue, &c.memory)
 }
 
 // cost is what a message of n bytes counts in a queue.
 func cost(n int) int { return max(n, minCost) }
 
-// Shut ends sending on channel h and returns whether it was possible until now. Close or reset of the
-// channel by its connection must follow.
-func (a *Arena) Shut(h Handle) bool { return a.records.at(h.Slot).gate.shut(h.Gen) }
+// Finish ends sending on channel h and returns whether it was possible until now. Conn.CloseWrite must
+// follow.
+func (a *Arena) Finish(h Handle) bool { return a.records.at(h.Slot).gate.set(h.Gen, gateShut) }
+
+// Shut ends sending and receiving on channel h and returns whether the application had not done so. Close or
+// reset of the channel by its connection must follow.
+func (a *Arena) Shut(h Handle) bool { return a.records.at(h.Slot).gate.set(h.Gen, gateShut|gateClosed) }
 
 // Sends returns whether h names a channel that takes bytes, when there is room.
 func (a *Arena) Sends(h Handle) bool {
@@ -107,10 +120,10 @@ func (a *Arena) Consume(h Handle, n int) bool {
 	if r.gate.generation() != h.Gen || n <= 0 {
 		return false
 	}
-	n = min(n, startWindow)
+	n = min(n, maxWindow)
 	after := r.consumed.Add(uint32(n))
 	before := after - uint32(n)
-	return before == 0 || before < startWindow/2 && after >= startWindow/2
+	return before == 0 || before < a.collect && after >= a.collect
 }
 
 // get returns the record h names, or nil if that channel is gone.
@@ -140,8 +153,7 @@ func (a *Arena) release(slot uint32) {
 // put ends the generation of a slot and makes it free.
 func (a *Arena) put(slot uint32) {
 	r := a.records.at(slot)
-	r.gate.reset(r.gate.generation() + 1)
-	r.gate.shut(r.gate.generation())
+	r.gate.end()
 	r.consumed.Store(0)
 	a.mu.Lock()
 	a.free = append(a.free, slot)

@@ -68,14 +68,14 @@ func (c *Conn) Quit(now time.Duration, end *End) {
 	}
 	for _, slot := range c.channels {
 		r := c.arena.records.at(slot)
-		r.gate.shut(r.gate.generation())
+		r.gate.set(r.gate.generation(), gateShut|gateClosed)
 	}
 }
 
 // part goes on with Quit when there is nothing to send at the moment.
 func (c *Conn) part(now time.Duration) {
 	if c.parted || c.timers[openingTimer].first != 0 || c.timers[closeWaitTimer].first != 0 ||
-		c.timers[noWindowTimer].first != 0 {
+		c.timers[noWindowTimer].first != 0 || c.out.stalled {
 		return // the peer owes an ACK or a grant
 	}
 	c.parted = true

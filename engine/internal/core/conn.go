@@ -3,6 +3,7 @@ package core
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -20,6 +21,7 @@ type Conn struct {
 	carry    *pool.Buf // what the splitter carries over
 	late     int64     // late credit
 	bucket   bucket
+	in       inflow // the receive window of the connection, if the peer is extended
 
 	// Channels.
 	channels map[uint32]uint32 // id to slot of those that are not closed
@@ -29,6 +31,7 @@ type Conn struct {
 	sentID   uint32            // the highest id an OPEN was sent for
 	peerID   uint32            // the highest id the peer opened
 	accepted uint32            // slots held by channels the peer opened
+	opened   uint32            // channels this side opened that are not closed
 	pending  Handle            // Opened was reported for it, and not answered yet
 	timers   [numLists]timerList
 	soon     *soon // nil until it is needed
@@ -38,12 +41,20 @@ type Conn struct {
 	refused []refusal // OPENs that found no slot
 	pongs   pongs
 	pings   pings
+	out     connOut
+	memory  Budget
 	unsent  int // bytes of the batch that the transport has not taken yet
 
 	// Life.
 	client    bool // this side dialled
 	phase     phase
-	gotFrame  bool
+	peer      peer
+	profile   atomic.Uint32 // of peer, for other goroutines
+	sendHello bool
+	grantConn bool          // FLOW_CONTROL of the connection is to be sent
+	admitting bool          // Greeted was reported, and not answered yet
+	helloAt   time.Duration // HELLO left, and was not answered yet; 0 if not
+	empty     time.Duration // there are no channels since then; 0 if there are, or if nobody noticed
 	goneAway  bool          // GOAWAY came
 	goingAway bool          // GOAWAY is sent, or to be sent
 	sendAway  bool          // it is to be sent
@@ -90,14 +101,22 @@ type refusal struct {
 	code codec.Code
 }
 
-// Init makes c a new connection. cfg must be prepared.
+// Init makes c, which must be zero, a new connection. cfg must be prepared.
 func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
-	*c = Conn{cfg: cfg, arena: arena, client: client, started: now, received: now, progress: now, nextID: 2}
+	c.cfg, c.arena, c.client = cfg, arena, client
+	c.started, c.received, c.progress = now, now, now
+	c.bucket = bucket{bucketSize, now}
+	c.memory.limit, c.memory.parent = cfg.ConnMemory, cfg.Memory
+	c.peer = c.stranger()
+	if c.out.window = startWindow; cfg.Profile == BaseOnly {
+		c.out.window = unlimited
+	}
+	c.nextID = 2
 	if client {
 		c.nextID = 1
-	}
-	c.bucket = bucket{bucketSize, now}
-	if !client {
+		c.sendHello = cfg.Profile != BaseOnly
+		c.splitter.Limits.Pong = codec.MaxHello
+	} else {
 		c.splitter.Limits.Ping = codec.MaxHello
 	}
 }
@@ -119,11 +138,27 @@ func (c *Conn) HasOutput() bool {
 	if c.phase == failing || c.phase == halfEnd || c.draining() {
 		return true
 	}
-	return c.mayTalk() && (!c.queue.Empty() || c.pongs.n > 0 || c.pings.unsent > 0 || len(c.refused) > 0)
+	return c.mayTalk() && (!c.idle() || c.pongs.n > 0 || c.pings.unsent > 0 || len(c.refused) > 0 ||
+		c.sendHello || c.grantConn)
 }
 
 // mayTalk returns whether frames may be sent: a server speaks second.
-func (c *Conn) mayTalk() bool { return c.client || c.gotFrame }
+func (c *Conn) mayTalk() bool { return c.client || c.peer.greeted }
+
+// idle returns whether no channel can send anything now.
+func (c *Conn) idle() bool { return c.queue.Empty() || c.out.stalled && c.queue.OnlyData() }
+
+// Memory is the connection's account. It may be used from any goroutine.
+func (c *Conn) Memory() *Budget { return &c.memory }
+
+// Pressed returns whether much of the connection's memory is used: it is from three quarters on, until only
+// half is. was is what it was before.
+func (c *Conn) Pressed(was bool) bool {
+	if was {
+		return c.memory.above(2, 4)
+	}
+	return c.memory.above(3, 4)
+}
 
 // draining returns whether the connection ends as soon as it has no channels.
 func (c *Conn) draining() bool { return c.goingAway || c.goneAway }
@@ -179,7 +214,7 @@ func (c *Conn) finish(end *End) {
 		c.Release(c.arena.records.at(slot).handle(slot))
 	}
 	for {
-		slot, kind, _ := c.queue.Next(c.arena.flows)
+		slot, kind, _ := c.queue.Next(c.arena.flows, false)
 		if kind != sched.Control {
 			break
 		}
@@ -188,6 +223,7 @@ func (c *Conn) finish(end *End) {
 	}
 	c.pongs.drop(c.arena)
 	c.refused, c.soon, c.begun = nil, nil, 0
+	c.sendHello, c.grantConn, c.admitting, c.out.stalled = false, false, false, false
 }
 
 // slots lists the channels of which match says so, in order of their ids: the order of a map must not be seen
@@ -212,12 +248,17 @@ func (c *Conn) ours(id uint32) bool { return (id&1 == 1) == c.client }
 func (c *Conn) close(slot uint32) {
 	r := c.arena.records.at(slot)
 	c.dropSegments(r)
+	c.unfit(r)
+	if c.ours(r.id) {
+		c.opened--
+	}
 	if r.state != crossed { // which was given its late credit
 		c.late += int64(r.in.window) + lateSlack
 	}
 	r.state = closed
-	r.flags &^= sendGrant | sendClose | tellWritable
-	r.gate.shut(r.gate.generation())
+	r.flags &^= sendGrant | sendPriority | sendFin | sendClose | tellWritable
+	r.gate.set(r.gate.generation(), gateShut|gateClosed)
+	r.gate.clear(&c.memory)
 	c.stopTimer(slot)
 	c.queue.Remove(c.arena.flows, slot)
 	delete(c.channels, r.id)

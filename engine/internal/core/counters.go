@@ -15,6 +15,8 @@ type Counters struct {
 	Opened   atomic.Uint64 // channels we opened
 	Refused  atomic.Uint64 // of the peers' OPENs
 	Late     atomic.Uint64 // frames of closed channels
+	Scarce   atomic.Uint64 // of Refused: for want of memory
+	Starved  atomic.Uint64 // messages turned away for want of memory, of channels with nothing queued
 
 	ErrorsSent, ErrorsReceived ErrorCounts
 }

@@ -22,15 +22,15 @@ type echo struct {
 func newEcho(tb testing.TB, channels int) *echo {
 	e := &echo{cfg: &Config{Pool: new(pool.Pool)}, wire: make([]byte, 0, 128<<10)}
 	e.cfg.Prepare()
-	e.arenas = [2]*Arena{NewArena(9, e.cfg.Pool), NewArena(9, e.cfg.Pool)}
+	e.arenas = [2]*Arena{NewArena(9, e.cfg), NewArena(9, e.cfg)}
 	e.client.Init(0, e.cfg, e.arenas[0], true)
 	e.server.Init(0, e.cfg, e.arenas[1], false)
 	for range channels {
 		h := e.arenas[0].Open()
 		e.channels = append(e.channels, h)
-		e.client.Open(0, h, nil, false)
+		e.client.Open(0, h, nil, 0)
 	}
-	for e.pass(&e.client, &e.server, e.arenas[1])+e.pass(&e.server, &e.client, e.arenas[0]) > 0 {
+	for e.pass(&e.client, &e.server)+e.pass(&e.server, &e.client) > 0 {
 	}
 	if e.client.Channels() != channels || e.server.Channels() != channels {
 		tb.Fatal("channels not open")
@@ -40,7 +40,7 @@ func newEcho(tb testing.TB, channels int) *echo {
 
 // pass carries what from has to send to to, which echoes if it is the server, and returns how much data
 // frames came.
-func (e *echo) pass(from, to *Conn, arena *Arena) (frames int) {
+func (e *echo) pass(from, to *Conn) (frames int) {
 	for {
 		from.Next(0, &e.batch)
 		n := e.batch.Len()
@@ -59,18 +59,18 @@ func (e *echo) pass(from, to *Conn, arena *Arena) (frames int) {
 		for to.Step(0, &ev) {
 			switch ev.Kind {
 			case Opened:
-				to.Accept(ev.Channel, false)
+				to.Accept(ev.Channel, 0)
 			case DataReceived:
 				if to == &e.server {
-					e.send(to, arena, ev.Channel, ev.Data)
+					e.send(to, ev.Channel, ev.Data)
 				}
 			}
 		}
 	}
 }
 
-func (e *echo) send(c *Conn, a *Arena, h Handle, p []byte) {
-	if a.Reserve(h, len(p), e.cfg.SendQueue) == SendOK {
+func (e *echo) send(c *Conn, h Handle, p []byte) {
+	if c.Reserve(h, len(p)) == SendOK {
 		if len(p) <= copyLimit {
 			c.SendCopy(0, h, p)
 		} else {
@@ -82,9 +82,9 @@ func (e *echo) send(c *Conn, a *Arena, h Handle, p []byte) {
 // round sends a message on each channel and gets its echo.
 func (e *echo) round(msg []byte) {
 	for _, h := range e.channels {
-		e.send(&e.client, e.arenas[0], h, msg)
+		e.send(&e.client, h, msg)
 	}
-	for e.pass(&e.client, &e.server, e.arenas[1])+e.pass(&e.server, &e.client, e.arenas[0]) > 0 {
+	for e.pass(&e.client, &e.server)+e.pass(&e.server, &e.client) > 0 {
 	}
 }
 

@@ -24,6 +24,7 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 		if c.quit == nil {
 			c.until = now + c.cfg.Timeouts.eof
 		}
+		c.out.stalled = false
 		if c.soon != nil { // no more window comes: what there is need not be spared
 			c.tickSoon(now)
 		}

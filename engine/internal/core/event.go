@@ -13,9 +13,10 @@ type EventKind uint8
 // Writable, and Closed once and last; a channel that was refused by us reports nothing.
 const (
 	NoEvent      EventKind = iota // nothing until more is fed
+	Greeted                       // a client says its credentials, Data; answer with Admit before the next Step
 	Opened                        // the peer opens Channel with Data; answer with Accept or Refuse before the next Step
 	Accepted                      // the peer accepted Channel, which we opened
-	DataReceived                  // Data came on Channel
+	DataReceived                  // Data came on Channel; with Fin it was the last, and may be empty
 	Writable                      // Channel takes bytes again after SendFull
 	Closed                        // Channel has ended as End says; give it back with Release
 	Ponged                        // the PING called Seq took Duration to come back
@@ -28,6 +29,7 @@ type Event struct {
 	Kind     EventKind
 	Seq      uint32 // of Ponged
 	Channel  Handle
+	Fin      bool          // of DataReceived: the peer ended its direction
 	Data     []byte        // borrowed until the next Step
 	End      *End          // of Closed and Down
 	Duration time.Duration // of Ponged
@@ -36,7 +38,7 @@ type Event struct {
 // End is how a channel or a connection ended.
 type End struct {
 	Code   codec.Code
-	Clean  bool   // by CLOSE on either side, or by a connection that was to end
+	Clean  bool   // by CLOSE on either side, FIN on both, or by a connection that was to end
 	Remote bool   // the peer said so; Code and Reason are its own
 	Conn   bool   // it was the connection that ended, and the channel with it
 	Reason string // for people

@@ -1,11 +1,24 @@
 package core
 
-// inflow is the receive window of a channel: a peer's fault is returned, our own panics.
+import "time"
+
+// inflow is the receive window of a channel or of the connection: a peer's fault is returned, our own
+// panics.
 //
-//	startWindow = what the peer may send + what the application has not consumed + what is owed
+//	size = window + what the application has not consumed + owed
 type inflow struct {
 	window uint32 // what the peer may send
 	owed   uint32 // consumed and not granted yet
+	size   uint32 // what the peer may have sent or kept in all
+
+	// How fast bytes are consumed: so many since then, in microseconds. See tune.
+	got  uint32
+	mark uint32
+}
+
+// open is the window at its start.
+func (f *inflow) open(now time.Duration, size int) {
+	*f = inflow{window: uint32(size), size: uint32(size), mark: microseconds(now)}
 }
 
 // take books n bytes that arrived and returns whether the peer was allowed to send them.
@@ -18,20 +31,50 @@ func (f *inflow) take(n int) bool {
 }
 
 // unconsumed is what the application has and did not consume.
-func (f *inflow) unconsumed() uint32 { return startWindow - f.window - f.owed }
+func (f *inflow) unconsumed() uint32 { return f.size - f.window - f.owed }
 
 // consume books n bytes as consumed. More than is unconsumed counts as all of it.
-func (f *inflow) consume(n uint32) { f.owed += min(n, f.unconsumed()) }
+func (f *inflow) consume(n uint32) {
+	n = min(n, f.unconsumed())
+	f.owed += n
+	f.got += n
+}
 
 // grant moves what is owed into the window and returns it.
 func (f *inflow) grant() uint32 {
 	n := f.owed
-	if f.window+n > startWindow {
+	if f.window+n > f.size {
 		panic("core: granting more than was consumed")
 	}
 	f.window, f.owed = f.window+n, 0
 	return n
 }
+
+// grow enlarges the window by n bytes, which are owed.
+func (f *inflow) grow(n uint32) { f.size, f.owed = f.size+n, f.owed+n }
+
+// shrink makes the window at most n bytes smaller, by not granting what is owed, and returns by how much.
+func (f *inflow) shrink(n uint32) uint32 {
+	n = min(n, f.owed)
+	f.size, f.owed = f.size-n, f.owed-n
+	return n
+}
+
+// rate is how many bytes are consumed in span at the speed of late, and true if it is time to tell: when a
+// span, or a bit more, has passed since it was told last.
+func (f *inflow) rate(now, span time.Duration) (n uint64, ok bool) {
+	passed := microseconds(now) - f.mark
+	need := max(uint32(span/time.Microsecond), 1)
+	if passed < need {
+		return 0, false
+	}
+	n = uint64(f.got) * uint64(need) / uint64(passed)
+	f.got, f.mark = 0, microseconds(now)
+	return n, true
+}
+
+// microseconds is a time that wraps, after 71 minutes.
+func microseconds(d time.Duration) uint32 { return uint32(d / time.Microsecond) }
 
 // outflow is a send window: what we may send.
 type outflow uint32

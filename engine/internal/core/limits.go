@@ -8,6 +8,15 @@ const (
 	// base peer ever gets: the reference peer sends its whole window as one frame.
 	startWindow = 65536
 
+	// connWindows is how many of the largest windows of channels the window of a connection grows to:
+	// more channels than that, all at full speed on a long path, share it.
+	connWindows = 4
+
+	// probeAgain is after how long the round trip time is measured anew while windows are tuned, and
+	// rttEpoch how long a smallest one counts, at least: paths change.
+	probeAgain = 10 * time.Second
+	rttEpoch   = 5 * time.Minute
+
 	// maxWindow is the largest window there may be. Beyond it: FLOW_CONTROL.
 	maxWindow = 1<<31 - 1
 
@@ -38,11 +47,19 @@ const (
 	// repeatedAway is what a second GOAWAY costs, in tokens.
 	repeatedAway = 100
 
+	// zipToken is for how many bytes of a compressed payload that did not get a tenth larger by inflating it
+	// costs another token.
+	zipToken = 1024
+
 	// smallGrant is the increment below which FLOW_CONTROL costs a token if nothing was sent.
 	smallGrant = 1024
 
 	// maxReason is how much of a peer's reason is kept, in bytes.
 	maxReason = 256
+
+	// hurriedFrame is what a client has for its first frame where credentials are wanted or connections
+	// run short.
+	hurriedFrame = 10 * time.Second
 
 	// sleepTolerance is how late Tick may come before we take it that this process slept, and
 	// sleepGrace what peers then get to show that they live before anything is ended.
@@ -61,6 +78,7 @@ type Timeouts struct {
 	CloseWait  time.Duration // CLOSE waiting behind data; 30 s
 	NoWindow   time.Duration // data queued and no window; 5 min
 	Drain      time.Duration // GOAWAY until the connection ends; 30 s
+	Idle       time.Duration // no channels: GOAWAY; 0 means never
 
 	// These are not configurable.
 	eof      time.Duration // to send what the windows hold after the transport's end of stream; 5 s

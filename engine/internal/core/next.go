@@ -8,10 +8,10 @@ import (
 	"github.com/sscd-io/sscd/sched"
 )
 
-// What control frames take: those of one channel at most (OPEN, two ACKs, a grant and CLOSE), and the
-// refusal of an OPEN.
+// What control frames take: those of one channel at most (OPEN, two ACKs, a grant, PRIORITY, FIN and CLOSE),
+// and the refusal of an OPEN.
 const (
-	controlBytes = 5*codec.HeaderSize + codec.MaxParams + 4
+	controlBytes = 7*codec.HeaderSize + codec.MaxParams + 4 + 1
 	refusalBytes = codec.HeaderSize + 4
 )
 
@@ -41,8 +41,16 @@ func (c *Conn) Next(now time.Duration, b *Batch) {
 
 // appendOwn appends the connection's own control frames.
 func (c *Conn) appendOwn(now time.Duration, b *Batch) {
+	if c.sendHello {
+		c.sendHello, c.helloAt = false, max(now, 1)
+		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.hello())
+	}
 	c.pongs.append(c, b)
 	c.pings.append(now, c, b)
+	if c.grantConn {
+		c.grantConn = false
+		c.appendGrant(b, 0, &c.in)
+	}
 	for i, r := range c.refused {
 		if !b.fits(refusalBytes, refusalBytes) {
 			c.refused = append(c.refused[:0], c.refused[i:]...)
@@ -56,7 +64,7 @@ func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 // appendChannels appends frames of channels in the scheduler's order, as many as fit.
 func (c *Conn) appendChannels(now time.Duration, b *Batch) {
 	for b.fits(controlBytes, controlBytes) {
-		slot, kind, budget := c.queue.Next(c.arena.flows)
+		slot, kind, budget := c.queue.Next(c.arena.flows, !c.out.stalled)
 		switch {
 		case kind == sched.Control:
 			c.appendControl(now, b, slot)
@@ -98,10 +106,11 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 	}
 	if send&sendGrant != 0 && r.in.owed > 0 && c.phase == running {
 		r.flags &^= cameSinceGrant
-		h.Type = codec.FlowControl
-		var p [4]byte
-		binary.BigEndian.PutUint32(p[:], r.in.grant())
-		b.frame(c.cfg.Pool, h, p[:])
+		c.appendGrant(b, r.id, &r.in)
+	}
+	if send&sendPriority != 0 {
+		h.Type = codec.Priority
+		b.frame(c.cfg.Pool, h, []byte{r.prio})
 	}
 	if send&sendCloseAck != 0 {
 		h.Type = codec.Ack
@@ -110,12 +119,23 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 	if send&sendError != 0 {
 		c.appendError(b, r.id, r.code, "")
 	}
-	if send&sendClose != 0 {
+	if send&sendFin != 0 && r.state != closed {
+		b.frame(c.cfg.Pool, codec.Header{Channel: r.id, Type: codec.Data, Flags: codec.Fin}, nil)
+		c.sentFin(slot, r)
+	}
+	if send&sendClose != 0 && r.state != closed {
 		h.Type = codec.Close
 		b.frame(c.cfg.Pool, h, nil)
 		c.sentClose(now, slot)
 	}
 	c.releaseUnused(slot)
+}
+
+// appendGrant appends FLOW_CONTROL of what is owed of a window.
+func (c *Conn) appendGrant(b *Batch, channel uint32, f *inflow) {
+	var p [4]byte
+	binary.BigEndian.PutUint32(p[:], f.grant())
+	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.FlowControl}, p[:])
 }
 
 // sentClose moves a channel on whose CLOSE has left.
@@ -145,50 +165,77 @@ func (c *Conn) appendAway(b *Batch) {
 // that, and returns false if they do not fit.
 func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) (fit bool) {
 	r := c.arena.records.at(slot)
-	h := codec.Header{Channel: r.id, Type: codec.Data}
 	freed, bytes := 0, 0 // of the queue, of the wire
 	n := c.sendable(r)
 	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
-		copied := codec.HeaderSize
-		if n <= copyLimit {
-			copied += n
-		}
-		if fit = b.fits(codec.HeaderSize+n, copied); !fit {
+		if n = c.holds(now, n); n == 0 {
 			break
 		}
-		s := c.arena.segs.at(r.first)
-		payload := s.buf.B[s.off : int(s.off)+n]
-		if n <= copyLimit {
-			b.frame(c.cfg.Pool, h, payload)
-		} else {
-			b.frameOf(c.cfg.Pool, h, payload, s.buf)
+		before := b.Len()
+		if fit = c.appendFrame(b, r, n); !fit {
+			break
 		}
-		freed += n
-		bytes += codec.HeaderSize + n
-		r.out.take(n)
-		r.flags &^= squeeze
-		if s.off += uint32(n); s.off == s.end {
-			freed += cost(int(s.end)) - int(s.end)
-			c.arena.stock.Release(c.pop(r))
-		}
+		bytes += b.Len() - before
+		freed += c.advance(r, n)
+		c.sentData(now, n)
 	}
-	c.queue.Sent(c.arena.flows, slot, bytes, n > 0)
+	more := c.sendable(r) > 0
+	c.queue.Sent(c.arena.flows, slot, bytes, more)
 	if bytes == 0 {
 		return fit
 	}
-	r.flags |= sentSinceGrant
-	c.spoke = now
-	if r.gate.free(freed, c.cfg.SendQueue/2) {
+	r.flags = r.flags&^squeeze | sentSinceGrant
+	if r.gate.free(freed, c.cfg.SendLow, &c.memory) {
 		c.report(slot, tellWritable)
 	}
 	switch {
 	case r.first == 0 && r.flags&appClosed != 0:
 		c.stopTimer(slot)
 		c.control(slot, sendClose)
-	case n == 0:
+	case r.first == 0 && r.flags&finWanted != 0:
+		c.sentFin(slot, r)
+	case !more:
 		c.ready(now, slot, r) // it waits for window, if for anything
 	}
 	return fit
+}
+
+// appendFrame appends the next n bytes of a channel as a DATA frame, with FIN if they are the last, and returns
+// whether it fits.
+func (c *Conn) appendFrame(b *Batch, r *record, n int) (fit bool) {
+	copied := codec.HeaderSize
+	if n <= copyLimit {
+		copied += n
+	}
+	if !b.fits(codec.HeaderSize+n, copied) {
+		return false
+	}
+	s := c.arena.segs.at(r.first)
+	h := codec.Header{Channel: r.id, Type: codec.Data}
+	if r.flags&(finWanted|appClosed) == finWanted && s.next == 0 && int(s.off)+n == int(s.end) {
+		h.Flags = codec.Fin
+	}
+	payload := s.buf.B[s.off : int(s.off)+n]
+	switch {
+	case r.flags&compressing != 0 && c.appendZipped(b, h, payload):
+	case n <= copyLimit:
+		b.frame(c.cfg.Pool, h, payload)
+	default:
+		b.frameOf(c.cfg.Pool, h, payload, s.buf)
+	}
+	return true
+}
+
+// advance books n bytes of a channel as sent and returns how much of its queue is free by that.
+func (c *Conn) advance(r *record, n int) (freed int) {
+	s := c.arena.segs.at(r.first)
+	r.out.take(n)
+	freed = n
+	if s.off += uint32(n); s.off == s.end {
+		freed += cost(int(s.end)) - int(s.end)
+		c.arena.stock.Release(c.pop(r))
+	}
+	return freed
 }
 
 // appendError appends an ERROR frame.

@@ -10,9 +10,11 @@ import (
 
 // OpenParams are the parameters of OPEN (SPEC section 4).
 type OpenParams struct {
-	Priority uint8  // 0 (bulk) to 7 (urgent)
-	Target   []byte // UTF-8: what the channel is for; empty means the default handler
-	Metadata []byte // opaque
+	Priority  uint8  // 0 (bulk) to 7 (urgent)
+	HasWindow bool   // Window was said
+	Window    uint32 // the opener's initial receive window, on extended connections
+	Target    []byte // UTF-8: what the channel is for; empty means the default handler
+	Metadata  []byte // opaque
 }
 
 // DefaultPriority is that of a channel whose OPEN names none.
@@ -35,10 +37,10 @@ func ParseOpen(p []byte) (OpenParams, error) {
 			}
 			o.Priority = v[0]
 		case codec.ParamWindow:
-			// In the base profile the window is the start window whatever this says.
 			if len(v) != 4 || binary.BigEndian.Uint32(v) > maxWindow {
 				return errWindow
 			}
+			o.HasWindow, o.Window = true, binary.BigEndian.Uint32(v)
 		case codec.ParamTarget:
 			if len(v) > codec.MaxTarget || !utf8.Valid(v) {
 				return errTarget
@@ -56,6 +58,9 @@ func ParseOpen(p []byte) (OpenParams, error) {
 func (o OpenParams) Append(b []byte) []byte {
 	if o.Priority != DefaultPriority {
 		b = codec.AppendParam(b, codec.ParamPriority, []byte{o.Priority})
+	}
+	if o.HasWindow {
+		b = codec.AppendParam(b, codec.ParamWindow, binary.BigEndian.AppendUint32(nil, o.Window))
 	}
 	if len(o.Target) > 0 {
 		b = codec.AppendParam(b, codec.ParamTarget, o.Target)

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 
@@ -20,13 +21,17 @@ type pings struct {
 	answered uint32 // the last one answered, and how long that took
 	took     time.Duration
 
-	rtt, rttvar, rttmin time.Duration // RFC 6298; 0 before the first sample
+	rtt, rttvar time.Duration // RFC 6298; 0 before the first sample
+	sampled     time.Duration // when the last sample was taken
+
+	// The smallest samples of this epoch and of the one before, and when this one began.
+	least, before, epoch time.Duration
 }
 
 // ping is a PING without an answer.
 type ping struct {
 	seq uint32
-	at  time.Duration // it left
+	at  uint32 // it left, in microseconds
 }
 
 // pingBytes is the payload of our PINGs.
@@ -43,7 +48,15 @@ func (c *Conn) Ping() (seq uint32, ok bool) {
 
 // RTT returns the smoothed round trip time, its variation and its minimum, all 0 before the first PONG.
 func (c *Conn) RTT() (smoothed, variation, smallest time.Duration) {
-	return c.pings.rtt, c.pings.rttvar, c.pings.rttmin
+	return c.pings.rtt, c.pings.rttvar, c.pings.smallest()
+}
+
+// probe has the round trip time measured, if that was not done lately.
+func (c *Conn) probe(now time.Duration) {
+	p := &c.pings
+	if p.n == 0 && (p.rtt == 0 || now-p.sampled >= probeAgain) {
+		p.add()
+	}
 }
 
 // add books a PING to send. If there are too many, the oldest is forgotten.
@@ -69,7 +82,7 @@ func (p *pings) alive() { p.beats = 0 }
 func (p *pings) append(now time.Duration, c *Conn, b *Batch) {
 	for ; p.unsent > 0 && b.fits(codec.HeaderSize+pingBytes, codec.HeaderSize+pingBytes); p.unsent-- {
 		next := &p.open[p.n-p.unsent]
-		next.at = now
+		next.at = microseconds(now)
 		var payload [pingBytes]byte
 		binary.BigEndian.PutUint32(payload[:], next.seq)
 		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, payload[:])
@@ -89,33 +102,45 @@ func (p *pings) answer(now time.Duration, payload []byte) bool {
 		// TCP keeps the order: what was sent before it will not be answered any more.
 		n := copy(p.open[:], p.open[i+1:p.n])
 		p.n = uint8(n)
-		p.answered, p.took = seq, now-open.at
-		p.sample(p.took)
+		p.answered, p.took = seq, time.Duration(microseconds(now)-open.at)*time.Microsecond
+		p.sample(now, p.took)
 		return true
 	}
 	return false
 }
 
 // sample updates the estimates by RFC 6298 section 2.
-func (p *pings) sample(r time.Duration) {
-	r = max(r, 1)
+func (p *pings) sample(now, r time.Duration) {
+	r = max(r, time.Microsecond)
+	p.sampled = now
 	if p.rtt == 0 {
-		p.rtt, p.rttvar, p.rttmin = r, r/2, r
+		p.rtt, p.rttvar = r, r/2
+		p.least, p.before, p.epoch = r, r, now
 		return
 	}
 	d := p.rtt - r
 	p.rttvar += (max(d, -d) - p.rttvar) / 4
 	p.rtt += (r - p.rtt) / 8
-	p.rttmin = min(p.rttmin, r)
+	if now-p.epoch >= rttEpoch {
+		p.before, p.least, p.epoch = p.least, r, now
+	}
+	p.least = min(p.least, r)
 }
+
+// smallest is the smallest sample of late, 0 if there is none.
+func (p *pings) smallest() time.Duration { return min(p.least, p.before) }
 
 // recvPong takes a PONG.
 func (c *Conn) recvPong(now time.Duration, payload []byte) {
-	if !c.pings.answer(now, payload) {
+	switch {
+	case c.pings.answer(now, payload):
+		c.news |= newsPong
+	case c.helloAt != 0 && bytes.HasPrefix(payload, helloAsk): // a base peer's echo
+		c.pings.sample(now, now-c.helloAt)
+		c.helloAt = 0
+	default:
 		c.token(now)
-		return
 	}
-	c.news |= newsPong
 }
 
 // pongs are the answers we owe, oldest first: segments of the arena, so that none costs nothing.

@@ -22,10 +22,11 @@ func (c *Conn) Feed(now time.Duration, p []byte) {
 // Step goes on to the next event, which it puts into ev, and returns false when there is none until more
 // is fed: all that was is used up, and all is reported.
 func (c *Conn) Step(now time.Duration, ev *Event) bool {
-	if c.pending != (Handle{}) {
-		panic("core: Opened was not answered with Accept or Refuse")
+	if c.pending != (Handle{}) || c.admitting {
+		panic("core: Opened or Greeted was not answered")
 	}
 	c.check()
+	c.arena.dropInflated()
 	ev.Kind = NoEvent
 	for {
 		if c.HasEvents() {
@@ -48,13 +49,11 @@ func (c *Conn) Step(now time.Duration, ev *Event) bool {
 			return false
 		}
 		c.begun = 0
-		if !c.gotFrame {
-			c.gotFrame = true
-			c.splitter.Limits.Ping = 0
-			c.pongs.greeting = f.Type == codec.Ping
-		}
 		c.arena.FramesIn++
-		if c.receive(now, &f, ev); ev.Kind != NoEvent {
+		if c.peer.greeted || c.greet(now, &f, ev) {
+			c.receive(now, &f, ev)
+		}
+		if ev.Kind != NoEvent {
 			return true
 		}
 	}
@@ -113,7 +112,7 @@ func (c *Conn) receive(now time.Duration, f *codec.Frame, ev *Event) {
 	case f.Type >= codec.FirstExtension:
 		c.token(now)
 		return
-	case f.Flags != 0:
+	case f.Flags != 0 && !c.mayFlag(f):
 		c.fault(now, codec.Unsupported, f, "has flags that were not offered")
 		return
 	}
@@ -126,23 +125,43 @@ func (c *Conn) receive(now time.Duration, f *codec.Frame, ev *Event) {
 		} else {
 			c.recvPong(now, f.Payload)
 		}
-	case codec.Priority:
-		c.fault(now, codec.Unsupported, f, "was not offered")
 	default:
-		if f.Channel != 0 {
+		switch {
+		case f.Type == codec.Priority && !c.peer.extended:
+			c.fault(now, codec.Unsupported, f, "was not offered")
+		case f.Channel != 0:
 			c.receiveOn(now, f, ev)
-		} else if f.Type == codec.Error {
+		case f.Type == codec.Error:
 			c.recvConnError(now, f)
-		} else {
+		case f.Type == codec.FlowControl:
+			c.recvConnCredit(now, f)
+		default:
 			c.fault(now, codec.ProtocolError, f, "does not belong on channel 0")
 		}
 	}
 }
 
+// mayFlag returns whether the flags of a frame were offered to the peer, and go together.
+func (c *Conn) mayFlag(f *codec.Frame) bool {
+	ok := codec.Flags(0)
+	if f.Type == codec.Data && c.peer.extended {
+		ok = codec.Fin | codec.HeaderCRC
+		if c.cfg.Compression {
+			ok |= codec.Compressed
+		}
+	}
+	const both = codec.Compressed | codec.HeaderCRC
+	return f.Flags&^ok == 0 && f.Flags&both != both
+}
+
 // receiveOn acts on a frame of a channel.
 func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 	st, slot, r := c.lookup(f.Channel)
-	switch verdicts[st][f.Type] {
+	v := verdicts[st][f.Type]
+	if f.Type == codec.Data && v != violation && !c.unpack(now, f, r) {
+		return
+	}
+	switch v {
 	case data:
 		c.recvData(now, f, slot, r, ev)
 	case credit:
@@ -157,6 +176,9 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		r.state = open
 		if r.timer == openingTimer {
 			c.stopTimer(slot)
+		}
+		if !c.peer.extended { // whatever was announced
+			r.in.open(now, c.cfg.StartWindow)
 		}
 		c.ready(now, slot, r)
 		*ev = Event{Kind: Accepted, Channel: r.handle(slot)}
@@ -173,11 +195,9 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		c.close(slot)
 		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
 	case discard:
-		if !r.in.take(len(f.Payload)) {
-			c.fault(now, codec.FlowControlError, f, "exceeds the window")
-		} else if len(f.Payload) == 0 {
-			c.token(now)
-		}
+		c.recvDiscarded(now, f, slot, r, ev)
+	case urgency:
+		c.recvPriority(now, f, r)
 	case reset:
 		if r.state != opening && r.state != abandoned {
 			c.token(now)
@@ -232,53 +252,84 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 		return
 	}
 	c.peerID = f.Channel
-	_, err := ParseOpen(f.Payload)
+	o, err := ParseOpen(f.Payload)
 	code := codec.NoError
 	switch {
 	case err != nil:
 		code = codec.ProtocolError
 	case int(c.accepted) >= c.cfg.MaxChannels, c.draining():
 		code = codec.Refused
+	case c.memory.Scarce():
+		code = codec.Refused
+		c.arena.Scarce.Add(1)
 	}
 	if code != codec.NoError {
 		c.arena.Refused.Add(1)
-		c.late += startWindow + lateSlack
+		c.late += int64(c.cfg.StartWindow) + lateSlack
 		c.refused = append(c.refused, refusal{f.Channel, code})
 		c.token(now)
 		return
 	}
 	h := c.arena.Open()
 	r := c.arena.attach(h)
-	r.id, r.state, r.flags = f.Channel, open, held
-	r.in.window, r.out = startWindow, startWindow
+	r.id, r.state, r.flags, r.prio = f.Channel, open, held, o.Priority
+	r.in.open(now, c.cfg.StartWindow)
+	r.out = outflow(c.peer.window)
+	if o.HasWindow && c.peer.extended {
+		r.out = outflow(o.Window)
+	}
 	if c.channels == nil {
 		c.channels = make(map[uint32]uint32)
 	}
 	c.channels[f.Channel] = h.Slot
 	c.accepted++
+	c.empty = 0
 	c.pending = h
 	*ev = Event{Kind: Opened, Channel: h, Data: f.Payload}
 }
 
 // recvData takes data on an open channel.
 func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *record, ev *Event) {
-	n := len(f.Payload)
-	if !r.in.take(n) {
+	n, fin := len(f.Payload), f.Flags&codec.Fin != 0
+	switch {
+	case r.flags&finCame != 0:
+		c.fault(now, codec.ClosedError, f, "comes behind the end of its direction")
+		return
+	case !r.in.take(n):
 		c.fault(now, codec.FlowControlError, f, "exceeds the window")
 		return
-	}
-	if n == 0 {
+	case n == 0 && !fin:
 		c.token(now)
 		return
 	}
 	r.flags |= cameSinceGrant
-	deaf := r.gate.isShut() // closed by the application, which waits for nothing more
+	deaf := r.gate.isClosed() // the application waits for nothing more
 	if deaf || r.flags&byHand == 0 {
 		r.in.consume(uint32(n))
+	}
+	if fin {
+		c.recvFin(slot, r)
+	}
+	if deaf || r.flags&byHand == 0 {
 		c.settle(now, slot, r)
 	}
 	if !deaf {
-		*ev = Event{Kind: DataReceived, Channel: r.handle(slot), Data: f.Payload}
+		*ev = Event{Kind: DataReceived, Channel: r.handle(slot), Data: f.Payload, Fin: fin}
+	}
+}
+
+// recvDiscarded takes data that nobody waits for any more: our CLOSE is out.
+func (c *Conn) recvDiscarded(now time.Duration, f *codec.Frame, slot uint32, r *record, ev *Event) {
+	fin := f.Flags&codec.Fin != 0
+	switch {
+	case r.flags&finCame != 0:
+		c.fault(now, codec.ClosedError, f, "comes behind the end of its direction")
+	case !r.in.take(len(f.Payload)):
+		c.fault(now, codec.FlowControlError, f, "exceeds the window")
+	case fin:
+		c.recvFin(slot, r)
+	case len(f.Payload) == 0:
+		c.token(now)
 	}
 }
 

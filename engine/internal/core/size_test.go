@@ -11,10 +11,10 @@ func TestSizes(t *testing.T) {
 		name      string
 		size, max uintptr
 	}{
-		{"record", unsafe.Sizeof(record{}), 64},
+		{"record", unsafe.Sizeof(record{}), 80},
 		{"segment", unsafe.Sizeof(segment{}), 24},
 		{"Handle", unsafe.Sizeof(Handle{}), 8},
-		{"Conn", unsafe.Sizeof(Conn{}), 528},
+		{"Conn", unsafe.Sizeof(Conn{}), 640},
 	} {
 		if c.size > c.max {
 			t.Errorf("%s has %d bytes, limit %d", c.name, c.size, c.max)

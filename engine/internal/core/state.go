@@ -15,7 +15,11 @@ import "github.com/sscd-io/sscd/codec"
 //	                                                      ▼
 //	                                                   crossed ──ACK──▶ closed
 //
+//	open, closing ──FIN both sent and received──▶ closed
 //	any ──ERROR sent or received, timeout, connection lost──▶ closed
+//
+// That one direction has ended by FIN is no state of its own: it changes what DATA means, and nothing else
+// (recvData, fin.go).
 type state uint8
 
 const (
@@ -49,11 +53,12 @@ const (
 	discard                  // data nobody waits for any more
 	reset                    // the peer's ERROR ends the channel
 	credit                   // the peer enlarges our send window
+	urgency                  // the opener changes the priority
 )
 
 // numFrames is the number of frame types that belong to a channel in the table below: OPEN to
-// FLOW_CONTROL, without PING and PONG.
-const numFrames = codec.FlowControl + 1
+// PRIORITY, without PING and PONG.
+const numFrames = codec.Priority + 1
 
 // verdicts is the automaton: what a frame means in a state. A pair that is not named is a violation.
 var verdicts = [numStates][numFrames]verdict{
@@ -65,17 +70,21 @@ var verdicts = [numStates][numFrames]verdict{
 	},
 	open: {
 		codec.Ack: stray, codec.Close: ended, codec.Data: data, codec.Error: reset, codec.FlowControl: credit,
+		codec.Priority: urgency,
 	},
 	abandoned: {
 		codec.Ack: opened, codec.Error: reset,
 	},
 	closing: {
 		codec.Ack: acked, codec.Close: cross, codec.Data: discard, codec.Error: reset, codec.FlowControl: credit,
+		codec.Priority: urgency,
 	},
 	crossed: {
 		codec.Ack: acked, codec.Close: late, codec.Data: late, codec.Error: reset, codec.FlowControl: late,
+		codec.Priority: late,
 	},
 	closed: {
 		codec.Ack: late, codec.Close: late, codec.Data: late, codec.Error: late, codec.FlowControl: late,
+		codec.Priority: late,
 	},
 }

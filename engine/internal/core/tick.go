@@ -25,7 +25,7 @@ func (c *Conn) firstEnd(now time.Duration) time.Duration {
 	if c.until != 0 {
 		d = c.until
 	}
-	if c.phase == halfEnd && c.unsent == 0 && c.queue.Empty() {
+	if c.phase == halfEnd && c.unsent == 0 && c.idle() {
 		d = min(d, c.patience())
 	}
 	t := &c.cfg.Timeouts
@@ -36,7 +36,10 @@ func (c *Conn) firstEnd(now time.Duration) time.Duration {
 		return d
 	}
 	if c.phase == running {
-		d = min(d, c.nextBeat())
+		d = min(d, c.nextBeat(), c.idleEnd(now))
+		if c.out.stalled {
+			d = min(d, c.out.since+t.NoWindow)
+		}
 		if c.begun != 0 {
 			d = min(d, c.frameDeadline())
 		}
@@ -54,12 +57,26 @@ func (c *Conn) nextBeat() time.Duration {
 	t := &c.cfg.Timeouts
 	switch {
 	case !c.mayTalk():
+		if c.cfg.Hurry.Load() {
+			return c.started + min(t.FirstFrame, hurriedFrame)
+		}
 		return c.started + t.FirstFrame
 	case c.pings.beats == 0:
 		return c.received + t.Keepalive
 	default:
 		return c.pings.beatAt + t.Keepalive
 	}
+}
+
+// idleEnd is when a connection without channels has been so for too long.
+func (c *Conn) idleEnd(now time.Duration) time.Duration {
+	if c.cfg.Timeouts.Idle == 0 || len(c.channels) > 0 || !c.peer.greeted || c.draining() {
+		return never
+	}
+	if c.empty == 0 {
+		c.empty = max(now, 1)
+	}
+	return c.empty + c.cfg.Timeouts.Idle
 }
 
 // frameDeadline is when the frame that has begun must be whole.
@@ -95,13 +112,17 @@ func (c *Conn) Tick(now time.Duration) {
 		default:
 			c.die(&End{Code: codec.Timeout, Reason: "drain took too long"})
 		}
-	case c.phase == halfEnd && c.unsent == 0 && c.queue.Empty() && now >= c.patience():
+	case c.phase == halfEnd && c.unsent == 0 && c.idle() && now >= c.patience():
 		c.die(c.endOfStream())
 	case c.unsent > 0 && now >= c.progress+t.Stall:
 		c.die(&End{Code: codec.Timeout, Reason: "the transport takes nothing"})
 	case c.phase != running:
 	case c.begun != 0 && now >= c.frameDeadline():
 		c.fail(now, codec.Timeout, "a frame takes too long to arrive")
+	case c.out.stalled && now >= c.out.since+t.NoWindow:
+		c.fail(now, codec.Timeout, "the peer grants no window")
+	case now >= c.idleEnd(now):
+		c.GoAway(now)
 	case now < c.nextBeat():
 	case !c.mayTalk():
 		c.die(&End{Code: codec.Timeout, Reason: "no frame came"})

@@ -49,7 +49,7 @@ type machine struct {
 	out     strings.Builder
 	handles map[uint32]Handle // by channel id
 	refuse  codec.Code        // what to answer OPEN with; NoError: accept
-	byHand  bool              // accept with manual credit
+	traits  Traits            // to accept with
 	keep    bool              // the application goes on with channels that have ended
 	blocked bool              // the transport takes nothing
 	batch   Batch
@@ -59,7 +59,7 @@ type machine struct {
 
 func newMachine(t *testing.T, d *datadriven.TestData) *machine {
 	m := &machine{t: t, handles: make(map[uint32]Handle), now: time.Second}
-	m.cfg = &Config{Pool: new(pool.Pool)}
+	m.cfg = &Config{Pool: new(pool.Pool), Profile: BaseOnly}
 	for _, a := range d.CmdArgs[1:] {
 		n, _ := strconv.Atoi(a.Vals[0])
 		switch a.Key {
@@ -72,7 +72,7 @@ func newMachine(t *testing.T, d *datadriven.TestData) *machine {
 		}
 	}
 	m.cfg.Prepare()
-	m.arena = NewArena(3, m.cfg.Pool)
+	m.arena = NewArena(3, m.cfg)
 	m.conn = new(Conn)
 	m.conn.Init(m.now, m.cfg, m.arena, d.CmdArgs[0].Key == "client")
 	return m
@@ -94,6 +94,17 @@ func (m *machine) finish() {
 	if used := m.arena.Used(); used > 0 {
 		m.t.Errorf("%d slots not released", used)
 	}
+}
+
+// traitsOf reads the traits that a command names.
+func traitsOf(d *datadriven.TestData) (t Traits) {
+	if d.HasArg("by-hand") {
+		t |= ByHand
+	}
+	if d.HasArg("compress") {
+		t |= Compress
+	}
+	return t
 }
 
 func (m *machine) take() string {
@@ -134,7 +145,7 @@ func (m *machine) command(d *datadriven.TestData) {
 	case "application": // how it answers OPEN from now on
 		code, _ := strconv.Atoi(arg("refuse"))
 		m.refuse = codec.Code(code)
-		m.byHand, m.keep = d.HasArg("by-hand"), d.HasArg("keep")
+		m.traits, m.keep = traitsOf(d), d.HasArg("keep")
 	case "open":
 		h := m.arena.Open()
 		var params *pool.Buf
@@ -143,11 +154,11 @@ func (m *machine) command(d *datadriven.TestData) {
 		}
 		id := uint32(m.conn.nextID)
 		m.handles[id] = h
-		m.conn.Open(m.now, h, params, d.HasArg("by-hand"))
+		m.conn.Open(m.now, h, params, traitsOf(d))
 	case "send":
 		n, _ := strconv.Atoi(d.CmdArgs[1].Key)
 		h := m.handles[num(0)]
-		switch m.arena.Reserve(h, n, m.cfg.SendQueue) {
+		switch m.conn.Reserve(h, n) {
 		case SendOK:
 			if n <= copyLimit {
 				m.conn.SendCopy(m.now, h, make([]byte, n))
@@ -334,7 +345,7 @@ func (m *machine) event(ev Event) {
 			return
 		}
 		m.handles[id] = ev.Channel
-		m.conn.Accept(ev.Channel, m.byHand)
+		m.conn.Accept(ev.Channel, m.traits)
 	case Accepted:
 		m.printf("event accepted %d", id)
 	case DataReceived:

@@ -45,8 +45,8 @@ type Acceptor struct {
 	closed   bool
 }
 
-// Accept has l accept from the listening socket fd. Each connection goes to the loop that pick chooses,
-// with what make makes for it, there. quickAck says whether to keep TCP_QUICKACK set.
+// Accept has l accept from the listening socket fd. Each connection goes to the loop that pick chooses, or is
+// closed if that is nil, with what make makes for it, there. quickAck says whether to keep TCP_QUICKACK set.
 func (l *Loop) Accept(
 	fd int, quickAck bool, log *slog.Logger, pick func() *Loop, make func() (*loop.Conn, loop.Events),
 ) (*Acceptor, error) {
@@ -148,7 +148,11 @@ func (a *Acceptor) rest(err error) {
 // place gives an accepted socket to a loop.
 func (a *Acceptor) place(fd int) {
 	to := a.pick()
-	if to == a.l {
+	switch to {
+	case nil:
+		unix.Close(fd)
+		return
+	case a.l:
 		a.attach(to, fd)
 		return
 	}

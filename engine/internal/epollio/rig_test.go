@@ -63,7 +63,7 @@ func (c counted) Wake() {
 func newRig(t testing.TB, loops int, set ...func(*core.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, pool: new(pool.Pool)}
-	r.cfg = &loop.Config{Core: &core.Config{Pool: r.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() {}}
+	r.cfg = &loop.Config{Core: &core.Config{Profile: core.BaseOnly, Pool: r.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() {}}
 	for _, f := range set {
 		f(r.cfg.Core)
 	}
@@ -204,7 +204,7 @@ func (m *member) conn() *conn { return m.lc.Transport().(*conn) }
 // send queues p on a channel, as engine.Channel does.
 func (m *member) send(ch core.Handle, p []byte) core.SendResult {
 	l := m.lc.Loop()
-	res := l.Arena.Reserve(ch, len(p), m.r.cfg.Core.SendQueue)
+	res := m.lc.Reserve(ch, len(p))
 	if res == core.SendOK && !l.Send(&m.lc, ch, p) {
 		m.r.t.Error("reserved, but not sent")
 	}
@@ -213,12 +213,12 @@ func (m *member) send(ch core.Handle, p []byte) core.SendResult {
 
 func (m *member) Up() {}
 
-func (m *member) Opened(ch core.Handle, _ core.OpenParams) (codec.Code, bool) {
+func (m *member) Opened(ch core.Handle, _ core.OpenParams) (codec.Code, core.Traits) {
 	m.channels = append(m.channels, ch)
 	if m.onOpened != nil {
 		m.onOpened(ch)
 	}
-	return codec.NoError, false
+	return codec.NoError, 0
 }
 
 func (m *member) Data(ch core.Handle, p []byte) {
@@ -459,3 +459,8 @@ func alive(fd int) bool {
 	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 	return err == nil
 }
+
+// What these tests have no use for.
+func (m *member) Greeted([]byte) bool { return true }
+func (m *member) Ended(core.Handle)   {}
+func (m *member) Pressed(bool)        {}

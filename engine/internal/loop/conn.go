@@ -37,16 +37,22 @@ type Transport interface {
 type Events interface {
 	// Up is the first call.
 	Up()
+	// Greeted reports a client's credentials, where they are wanted, and returns whether they are good.
+	Greeted(credentials []byte) bool
 	// Opened reports a channel that the peer opens, and returns NoError to accept it.
-	Opened(ch core.Handle, p core.OpenParams) (code codec.Code, byHand bool)
+	Opened(ch core.Handle, p core.OpenParams) (codec.Code, core.Traits)
 	Accepted(ch core.Handle)
 	// Data borrows p.
 	Data(ch core.Handle, p []byte)
+	// Ended tells that the peer has ended its direction of a channel.
+	Ended(ch core.Handle)
 	Writable(ch core.Handle)
 	// Closed is the last call for a channel. What becomes of ch is up to the application.
 	Closed(ch core.Handle, end *core.End) Fate
 	Ponged(seq uint32, took time.Duration)
 	GoneAway()
+	// Pressed tells that much of the connection's memory is used, or no more.
+	Pressed(on bool)
 	// Down reports the end. A word to the peer may still be on its way.
 	Down(end *core.End)
 	// Gone is the last call: nothing leaves any more.
@@ -74,6 +80,8 @@ type Conn struct {
 	batch *core.Batch // what the transport has, or nil
 	deaf  bool        // WantRead(false) was said
 	gone  bool        // the transport is closed
+
+	isPressed bool
 
 	isDirty   bool
 	nextDirty *Conn
@@ -110,6 +118,18 @@ func (c *Conn) Loop() *Loop { return c.loop }
 
 // Transport is what c was attached with.
 func (c *Conn) Transport() Transport { return c.transport }
+
+// Reserve books n bytes for channel ch. It may be called from any goroutine.
+func (c *Conn) Reserve(ch core.Handle, n int) core.SendResult { return c.core.Reserve(ch, n) }
+
+// Memory is the connection's account. It may be used from any goroutine.
+func (c *Conn) Memory() *core.Budget { return c.core.Memory() }
+
+// Peer is what is known of the peer, as core.Conn.Peer. It may be called from any goroutine.
+func (c *Conn) Peer() (known, extended bool, features codec.Features) { return c.core.Peer() }
+
+// RTT returns the smoothed round trip time, its variation and its minimum. Within a turn only.
+func (c *Conn) RTT() (smoothed, variation, smallest time.Duration) { return c.core.RTT() }
 
 // Ping sends a PING and returns its number, or false if none can be sent now. Within a turn only.
 func (c *Conn) Ping() (seq uint32, ok bool) { return c.core.Ping() }
@@ -213,6 +233,22 @@ func (c *Conn) serve(flush bool) {
 func (c *Conn) reportAll() {
 	for !c.report() {
 	}
+	if p := c.core.Pressed(c.isPressed); p != c.isPressed {
+		c.isPressed = p
+		c.press(p)
+	}
+}
+
+// press tells the application that the connection's memory runs short, or no more.
+func (c *Conn) press(on bool) {
+	if !c.loop.cfg.CrashOnPanic {
+		defer func() {
+			if r := recover(); r != nil {
+				c.logPanic(r)
+			}
+		}()
+	}
+	c.events.Pressed(on)
 }
 
 // flush submits a batch, if there is something to send and the transport is free, and returns whether
@@ -252,16 +288,23 @@ func (c *Conn) report() (done bool) {
 	for c.core.Step(c.loop.now, &ev) {
 		switch ev.Kind {
 		case core.DataReceived:
-			c.events.Data(ev.Channel, ev.Data)
+			if len(ev.Data) > 0 {
+				c.events.Data(ev.Channel, ev.Data)
+			}
+			if ev.Fin {
+				c.events.Ended(ev.Channel)
+			}
 		case core.Writable:
 			c.events.Writable(ev.Channel)
 		case core.Opened:
 			params, _ := core.ParseOpen(ev.Data) // the core has checked them
-			if code, byHand := c.events.Opened(ev.Channel, params); code == codec.NoError {
-				c.core.Accept(ev.Channel, byHand)
+			if code, traits := c.events.Opened(ev.Channel, params); code == codec.NoError {
+				c.core.Accept(ev.Channel, traits)
 			} else {
 				c.refuse(ev.Channel, code)
 			}
+		case core.Greeted:
+			c.core.Admit(c.loop.now, c.events.Greeted(ev.Data))
 		case core.Accepted:
 			c.events.Accepted(ev.Channel)
 		case core.Closed:
@@ -281,6 +324,8 @@ func (c *Conn) report() (done bool) {
 func (c *Conn) panicked(ev *core.Event, value any) {
 	c.logPanic(value)
 	switch ev.Kind {
+	case core.Greeted:
+		c.core.Admit(c.loop.now, false)
 	case core.Opened:
 		c.refuse(ev.Channel, codec.Internal)
 	case core.Closed:

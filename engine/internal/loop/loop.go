@@ -56,7 +56,7 @@ type Loop struct {
 // for which it asks with Wake, and in Conn.Writable; others send at the end of each turn.
 func New(cfg *Config, backend Backend, shift uint, lazy bool) *Loop {
 	return &Loop{
-		Arena: core.NewArena(shift, cfg.Core.Pool), cfg: cfg, backend: backend, lazy: lazy,
+		Arena: core.NewArena(shift, cfg.Core), cfg: cfg, backend: backend, lazy: lazy,
 		epoch: time.Now(), alarm: never,
 	}
 }
@@ -198,11 +198,17 @@ func (l *Loop) do(m mail) []byte {
 			c.core.SendCopy(l.now, op.Channel, m.bytes[:op.size])
 			m.bytes = m.bytes[op.size:]
 		case Open:
-			c.core.Open(l.now, op.Channel, op.Buf, op.ByHand)
+			c.core.Open(l.now, op.Channel, op.Buf, op.Traits)
 		case Send:
 			c.core.Send(l.now, op.Channel, op.Buf)
 		case Collect:
 			c.core.Collect(l.now, op.Channel)
+		case Starve:
+			c.core.Starve(l.now, op.Channel)
+		case SetPriority:
+			c.core.SetPriority(op.Channel, op.Priority)
+		case CloseWrite:
+			c.core.CloseWrite(l.now, op.Channel)
 		case Close:
 			c.core.Close(l.now, op.Channel)
 		case Reset:

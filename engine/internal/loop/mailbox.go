@@ -10,14 +10,15 @@ import (
 
 // Op is something for a loop to do, posted from any goroutine.
 type Op struct {
-	Kind    OpKind
-	ByHand  bool       // Open: credit is returned by hand
-	Code    codec.Code // Reset
-	size    uint32     // sendCopy: of the message, among the bytes of the mail
-	Channel core.Handle
-	Conn    *Conn
-	Buf     *pool.Buf // Open, Send: passed on
-	Func    func()    // Call
+	Kind     OpKind
+	Traits   core.Traits // Open
+	Priority uint8       // SetPriority
+	Code     codec.Code  // Reset
+	size     uint32      // sendCopy: of the message, among the bytes of the mail
+	Channel  core.Handle
+	Conn     *Conn
+	Buf      *pool.Buf // Open, Send: passed on
+	Func     func()    // Call
 }
 
 // OpKind says what is to be done, mostly by the method of core.Conn that is called so.
@@ -29,6 +30,9 @@ const (
 	Send
 	sendCopy
 	Collect
+	Starve
+	SetPriority
+	CloseWrite
 	Close
 	Reset
 	Let

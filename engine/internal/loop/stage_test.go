@@ -31,7 +31,7 @@ type stage struct {
 func newStage(t testing.TB, set ...func(*Config)) *stage {
 	s := &stage{t: t, pool: new(pool.Pool)}
 	s.cfg = &Config{
-		Core: &core.Config{Pool: s.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() { s.removed++ },
+		Core: &core.Config{Profile: core.BaseOnly, Pool: s.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() { s.removed++ },
 	}
 	for _, f := range set {
 		f(s.cfg)
@@ -184,7 +184,7 @@ func (a *actor) write() bool {
 
 // send queues p on a channel, as engine.Channel does.
 func (a *actor) send(ch core.Handle, p []byte) core.SendResult {
-	r := a.s.l.Arena.Reserve(ch, len(p), a.s.cfg.Core.SendQueue)
+	r := a.lc.Reserve(ch, len(p))
 	if r == core.SendOK && !a.s.l.Send(&a.lc, ch, p) {
 		a.s.t.Error("reserved, but not sent")
 	}
@@ -275,15 +275,15 @@ func (a *application) Up() {
 }
 
 // Opened implements Events.
-func (a *application) Opened(ch core.Handle, p core.OpenParams) (codec.Code, bool) {
+func (a *application) Opened(ch core.Handle, p core.OpenParams) (codec.Code, core.Traits) {
 	a.note("opened")
 	if a.onOpened != nil {
 		if code := a.onOpened(ch); code != codec.NoError {
-			return code, false
+			return code, 0
 		}
 	}
 	a.channels = append(a.channels, ch)
-	return codec.NoError, false
+	return codec.NoError, 0
 }
 
 // Accepted implements Events.
@@ -357,3 +357,8 @@ func pattern(n, from int) []byte {
 	}
 	return p
 }
+
+// What these tests have no use for.
+func (a *application) Greeted([]byte) bool { return true }
+func (a *application) Ended(core.Handle)   {}
+func (a *application) Pressed(bool)        {}

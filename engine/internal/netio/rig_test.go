@@ -56,7 +56,7 @@ func serve(t testing.TB, nc net.Conn, client bool, set ...func(*core.Config)) *s
 // start is serve without an end.
 func start(t testing.TB, nc net.Conn, client bool, set ...func(*core.Config)) *side {
 	s := &side{t: t, pool: new(pool.Pool), overs: make(chan bool, 2)}
-	cfg := &loop.Config{Core: &core.Config{Pool: s.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() {}}
+	cfg := &loop.Config{Core: &core.Config{Profile: core.BaseOnly, SendQueue: 1 << 20, SendLow: 32 << 10, Pool: s.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() {}}
 	for _, f := range set {
 		f(cfg.Core)
 	}
@@ -143,7 +143,7 @@ func (s *side) opened() []core.Handle {
 
 // send queues p on a channel, as engine.Channel does.
 func (s *side) send(ch core.Handle, p []byte) core.SendResult {
-	r := s.conn.Loop.Arena.Reserve(ch, len(p), 1<<20)
+	r := s.lc.Reserve(ch, len(p))
 	if r == core.SendOK {
 		s.conn.Loop.Send(&s.lc, ch, p)
 	}
@@ -170,9 +170,9 @@ func (e *events) note(f func()) {
 
 func (e *events) Up() { e.note(func() { e.ups++ }) }
 
-func (e *events) Opened(ch core.Handle, _ core.OpenParams) (codec.Code, bool) {
+func (e *events) Opened(ch core.Handle, _ core.OpenParams) (codec.Code, core.Traits) {
 	e.note(func() { e.channels = append(e.channels, ch) })
-	return codec.NoError, false
+	return codec.NoError, 0
 }
 
 func (e *events) Data(ch core.Handle, p []byte) {
@@ -301,3 +301,8 @@ func (s *shim) SetDeadline(at time.Time) error {
 	}
 	return s.Conn.SetDeadline(at)
 }
+
+// What these tests have no use for.
+func (e *events) Greeted([]byte) bool { return true }
+func (e *events) Ended(core.Handle)   {}
+func (e *events) Pressed(bool)        {}

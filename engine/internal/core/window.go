@@ -1,0 +1,153 @@
+package core
+
+import (
+	"encoding/binary"
+	"math"
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+)
+
+// connOut is the send window of the connection (SPEC section 2). Before the server's first frame it is
+// 65,536 for a client that said HELLO, then what the peer says, or none at all.
+type connOut struct {
+	window  int64 // less what was sent; unlimited for none
+	limited bool  // the peer said one
+	sent    bool  // DATA went out since the last grant
+	squeeze bool  // send even what is less than minSplit
+	stalled bool  // data waits for it
+	since   time.Duration
+}
+
+const unlimited = math.MaxInt64
+
+// meet takes the window that the peer's HELLO says; 0 for none.
+func (o *connOut) meet(n uint32) {
+	if o.limited = n != 0; o.limited {
+		o.window += int64(n) - startWindow // what a client has sent counts
+	} else {
+		o.window = unlimited
+	}
+	o.stalled = false
+}
+
+// holds returns how much of a frame of n bytes may be sent now.
+func (c *Conn) holds(now time.Duration, n int) int {
+	o := &c.out
+	if int64(n) <= o.window {
+		return n
+	}
+	if o.window >= minSplit || o.window > 0 && (o.squeeze || c.phase != running) {
+		return int(o.window)
+	}
+	if !o.stalled {
+		o.stalled, o.since = true, now
+		if o.window > 0 {
+			c.soonAt(now)
+		}
+	}
+	return 0
+}
+
+// sentData books n bytes of payload as sent.
+func (c *Conn) sentData(now time.Duration, n int) {
+	c.spoke = now
+	if c.out.window != unlimited {
+		c.out.window -= int64(n)
+	}
+	c.out.sent, c.out.squeeze = true, false
+}
+
+// recvConnCredit takes FLOW_CONTROL on channel 0.
+func (c *Conn) recvConnCredit(now time.Duration, f *codec.Frame) {
+	n := binary.BigEndian.Uint32(f.Payload)
+	switch {
+	case !c.out.limited:
+		c.fault(now, codec.ProtocolError, f, "belongs to no window")
+		return
+	case n == 0:
+		c.fault(now, codec.ProtocolError, f, "grants nothing")
+		return
+	case c.out.window+int64(n) > maxWindow:
+		c.fault(now, codec.FlowControlError, f, "makes the window too large")
+		return
+	case n < smallGrant && !c.out.sent:
+		c.token(now)
+	}
+	c.out.window += int64(n)
+	c.out.sent, c.out.stalled = false, false
+}
+
+// arrived books n bytes of DATA, which count for the connection whatever becomes of them. They are granted
+// back as they come: this window bounds what is under way, so that urgent frames need not wait behind it;
+// what applications keep is bounded by the windows of channels.
+func (c *Conn) arrived(now time.Duration, f *codec.Frame, n int) bool {
+	if !c.peer.extended || n == 0 {
+		return true
+	}
+	if !c.in.take(n) {
+		c.fault(now, codec.FlowControlError, f, "exceeds the window of the connection")
+		return false
+	}
+	c.in.consume(uint32(n))
+	if c.in.owed >= uint32(c.cfg.ConnWindow)/2 {
+		c.tune(now, &c.in, uint32(c.cfg.ConnWindow), connWindows*uint32(c.cfg.MaxWindow), nil)
+		c.grantConn = c.in.owed > 0
+	}
+	return true
+}
+
+// tune makes a receive window fit its path: twice what is consumed in the smallest round trip, but not less
+// than start or more than most. What it grows by is taken from memory, if that is given. It grows only while
+// the peer has less than it could use, so what the path holds stays little, and shrinks when less is used.
+func (c *Conn) tune(now time.Duration, f *inflow, start, most uint32, memory *Budget) {
+	rtt := c.pings.smallest()
+	c.probe(now)
+	if rtt == 0 {
+		return
+	}
+	n, ok := f.rate(now, rtt)
+	if !ok {
+		return
+	}
+	switch want := uint32(min(max(2*n, uint64(start)), uint64(max(most, start)))); {
+	case want > f.size:
+		more := want - f.size
+		if memory != nil {
+			if more = uint32(min(int64(more), memory.Room())); !memory.Take(int(more)) {
+				return
+			}
+		}
+		f.grow(more)
+	case want < f.size/2:
+		less := f.shrink(min(f.size-want, f.size/4))
+		if memory != nil {
+			memory.Give(int(less))
+		}
+	}
+}
+
+// startOf is the size of a channel's receive window at its start.
+func (c *Conn) startOf(r *record) uint32 {
+	switch {
+	case r.flags&fixedWindow != 0 && c.peer.extended:
+		return r.in.size
+	case c.peer.extended && c.ours(r.id):
+		return uint32(c.cfg.Window)
+	}
+	return uint32(c.cfg.StartWindow)
+}
+
+// fit tunes the receive window of a channel.
+func (c *Conn) fit(now time.Duration, r *record) {
+	if c.peer.extended && r.flags&fixedWindow == 0 {
+		c.tune(now, &r.in, c.startOf(r), uint32(c.cfg.MaxWindow), &c.memory)
+	}
+}
+
+// unfit gives back what a channel's window took from memory. The channel has ended.
+func (c *Conn) unfit(r *record) {
+	if start := c.startOf(r); r.in.size > start {
+		c.memory.Give(int(r.in.size - start))
+	}
+}
