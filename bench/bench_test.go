@@ -13,12 +13,10 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-const serverArg = "server-process"
-
 // TestMain makes this program its own server, as sscd-bench is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == serverArg {
-		if err := ServeProcess(os.Stdin, os.Stdout); err != nil {
+	if process := Process(os.Args[1:]); process != nil {
+		if err := process(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -29,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func startServer(t *testing.T, cfg ServerConfig) *Server {
 	t.Helper()
-	s, err := StartServer(context.Background(), cfg, os.Args[0], serverArg)
+	s, err := Program(os.Args[0]).StartServer(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +37,8 @@ func startServer(t *testing.T, cfg ServerConfig) *Server {
 
 // short is a run that takes no time to speak of.
 func short(s *Server, mode Mode) Options {
-	o := Defaults()
-	o.Addr, o.Mode = s.Addr, mode
+	o := Defaults(mode)
+	o.Addr = s.Addr
 	o.Conns, o.Channels = 2, 10
 	o.Duration, o.Warmup = 100*time.Millisecond, 10*time.Millisecond
 	return o
@@ -151,23 +149,33 @@ func TestWrongOptions(t *testing.T) {
 		{func(o *Options) { o.Duration = 0 }, "duration is 0s"},
 		{func(o *Options) { o.Warmup = -1 }, "warmup is -1ns"},
 		{func(o *Options) { o.Rate = -1 }, "rate is -1"},
-		{func(o *Options) { o.Rate, o.Mode = 5, Open }, "rate goes with mode echo only"},
+		{func(o *Options) { o.Rate, o.Mode = 5, Open }, "rate goes with modes echo and flood only"},
+		{func(o *Options) { *o = Defaults(RTT); o.RTTs = nil }, "no RTTs"},
+		{func(o *Options) { *o = Defaults(RTT); o.RTTs[0] = -1 }, "an RTT is -1ns"},
+		{func(o *Options) { *o = Defaults(RTT); o.Addr = "localhost:1" }, "no address to give"},
+		{func(o *Options) { *o = Defaults(Stall); o.Channels = 1 }, "two or more channels"},
+		{func(o *Options) { *o = Defaults(Flood); o.Floods = []string{"x"} }, `no flood "x"; there are [legal rapid-reset`},
 	} {
-		o := Defaults()
+		o := Defaults(Echo)
 		c.change(&o)
 		if err := o.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}
 	}
-	o := Defaults()
-	if err := o.Check(); err != nil {
-		t.Error(err)
+	for _, m := range append(Modes, Comparisons...) {
+		o := Defaults(m)
+		if err := o.Check(); err != nil {
+			t.Errorf("%s: %v", m, err)
+		}
+		if _, err := Run(context.Background(), o, nil, nil); err == nil {
+			t.Errorf("%s: no error without a server", m)
+		}
 	}
 }
 
 func TestReports(t *testing.T) {
 	res := &Result{
-		Options: Defaults(), Seconds: 10, Messages: 5_000_000, MessagesPerSecond: 500_000, MBPerSecond: 32,
+		Options: Defaults(Echo), Seconds: 10, Messages: 5_000_000, MessagesPerSecond: 500_000, MBPerSecond: 32,
 		ServerPerMillion: 0.4567, ClientPerMillion: 0.7, FramesPerRead: 700, FramesPerWrite: 431.25,
 		LongestTurn: 1234567 * time.Nanosecond,
 		Latency: &Latency{

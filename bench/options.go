@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sscd-io/sscd/engine"
@@ -17,10 +19,16 @@ const (
 	Download Mode = "download"
 	Open     Mode = "open"
 	Idle     Mode = "idle"
+	RTT      Mode = "rtt"
+	Flood    Mode = "flood"
+	Stall    Mode = "stall"
 )
 
-// Modes lists all modes.
-var Modes = []Mode{Echo, Upload, Download, Open, Idle}
+// Modes lists the modes of Run, and Comparisons those of Compare.
+var (
+	Modes       = []Mode{Echo, Upload, Download, Open, Idle}
+	Comparisons = []Mode{RTT, Flood, Stall}
+)
 
 // Options are what to measure and how. Defaults gives the standard ones.
 type Options struct {
@@ -34,26 +42,39 @@ type Options struct {
 	Warmup   time.Duration `json:"warmup"`   // before it
 	Rate     int           `json:"rate"`     // echo: messages a second in all, sent when due; 0: when answers come
 
+	RTTs   []time.Duration `json:"rtts,omitempty"`   // mode rtt
+	Floods []string        `json:"floods,omitempty"` // mode flood: which; empty means all
+
 	// Client is how this side serves its connections.
 	Client engine.Config `json:"-"`
 }
 
-// Defaults are the options of a standard run: the echo of short messages over one connection.
-func Defaults() Options {
-	return Options{
-		Mode: Echo, Conns: 1, Channels: 100, Size: 64, Depth: 16, Duration: 10 * time.Second, Warmup: time.Second,
+// Defaults are the options of a mode's standard run; of echo, short messages over one connection.
+func Defaults(m Mode) Options {
+	o := Options{
+		Mode: m, Conns: 1, Channels: 100, Size: 64, Depth: 16, Duration: 10 * time.Second, Warmup: time.Second,
 	}
+	switch m {
+	case RTT:
+		o.Channels, o.Size, o.Duration = 1, 16<<10, 5*time.Second
+		o.RTTs = []time.Duration{
+			100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, 60 * time.Millisecond,
+			200 * time.Millisecond,
+		}
+	case Flood:
+		o.Conns, o.Duration = 100, 5*time.Second
+	case Stall:
+		o.Duration = 2 * time.Second
+	}
+	return o
 }
 
 // Check returns what is wrong with the options.
 func (o *Options) Check() error {
-	known := false
-	for _, m := range Modes {
-		known = known || m == o.Mode
-	}
+	all := append(slices.Clone(Modes), Comparisons...)
 	switch {
-	case !known:
-		return fmt.Errorf("no mode %q; there are %v", o.Mode, Modes)
+	case !slices.Contains(all, o.Mode):
+		return fmt.Errorf("no mode %q; there are %v", o.Mode, all)
 	case o.Conns < 1:
 		return fmt.Errorf("conns is %d, not 1 or more", o.Conns)
 	case o.Channels < 1:
@@ -68,8 +89,26 @@ func (o *Options) Check() error {
 		return fmt.Errorf("warmup is %v, less than 0", o.Warmup)
 	case o.Rate < 0:
 		return fmt.Errorf("rate is %d, less than 0", o.Rate)
-	case o.Rate > 0 && o.Mode != Echo:
-		return fmt.Errorf("rate goes with mode %s only", Echo)
+	case o.Rate > 0 && o.Mode != Echo && o.Mode != Flood:
+		return fmt.Errorf("rate goes with modes %s and %s only", Echo, Flood)
 	}
-	return nil
+	return o.checkComparison()
+}
+
+// checkComparison is Check for what Comparisons alone need.
+func (o *Options) checkComparison() error {
+	for _, rtt := range o.RTTs {
+		if rtt < 0 || rtt > maxRTT {
+			return fmt.Errorf("an RTT is %v, not 0 to %v", rtt, maxRTT)
+		}
+	}
+	switch {
+	case slices.Contains(Comparisons, o.Mode) && o.Addr != "":
+		return fmt.Errorf("mode %s starts the servers that it measures: there is no address to give", o.Mode)
+	case o.Mode == RTT && len(o.RTTs) == 0:
+		return errors.New("there are no RTTs")
+	case o.Mode == Stall && (o.Conns != 1 || o.Channels < 2):
+		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
+	}
+	return checkFloods(o.Floods)
 }

@@ -1,13 +1,9 @@
 package bench
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
-
-	"github.com/valyala/bytebufferpool"
 )
 
 // Result is what a run measured.
@@ -76,22 +72,10 @@ func (r *Result) between(a, b mark) {
 }
 
 // WriteJSON writes the result as JSON.
-func (r *Result) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
-}
+func (r *Result) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
 
 // WriteTable writes the result for people, in one piece: standard output may be shared.
-func (r *Result) WriteTable(w io.Writer) error {
-	b := bytebufferpool.Get()
-	defer bytebufferpool.Put(b)
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	r.rows(t)
-	t.Flush() // into memory
-	_, err := w.Write(b.B)
-	return err
-}
+func (r *Result) WriteTable(w io.Writer) error { return writeTable(w, r.rows) }
 
 // rows writes the rows of the table.
 func (r *Result) rows(t io.Writer) {
@@ -139,12 +123,3 @@ func (o *Options) load() string {
 	}
 	return fmt.Sprintf("%d under way on each", o.Depth)
 }
-
-func known(v float64) string {
-	if v == 0 {
-		return "unknown"
-	}
-	return fmt.Sprintf("%.3f", v)
-}
-
-func round(d time.Duration) time.Duration { return d.Round(time.Microsecond) }

@@ -44,13 +44,17 @@ type run struct {
 	ready    chan struct{} // closed when all channels are open
 }
 
-// Run makes the measurement. server is asked for its usage at both ends of what is measured; it may be
+func newRun(o Options) *run {
+	return &run{o: o, latency: newLatencies(), lost: make(chan error, 1), ready: make(chan struct{})}
+}
+
+// Run makes a measurement of one of Modes. server is asked for its usage at both ends of what is measured; it may be
 // nil. A connection or channel that ends ends the run with an error.
 func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	r := &run{o: o, latency: newLatencies(), lost: make(chan error, 1), ready: make(chan struct{})}
+	r := newRun(o)
 	var w workload
 	switch o.Mode {
 	case Echo:
@@ -63,6 +67,8 @@ func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Re
 		w = &opens{base{r}}
 	case Idle:
 		w = &idle{base{r}}
+	default:
+		return nil, fmt.Errorf("mode %s is for Compare", o.Mode)
 	}
 	o.Client.Handler = w
 	e, err := engine.Start(o.Client)

@@ -33,8 +33,8 @@ var allowed = map[string][]string{
 		"engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
 	},
 	"engine/builtin": {"engine", "pool"},
-	"bench": {"engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
-		"github.com/valyala/bytebufferpool"},
+	"bench": {"codec", "engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
+		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
 	"scripts": {},
 
 	"cmd/internal/flags": {"engine"},

@@ -10,21 +10,19 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/sscd-io/sscd/bench"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
-// serverArg makes this program the server process of another one.
-const serverArg = "server-process"
-
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == serverArg {
+	if process := bench.Process(os.Args[1:]); process != nil {
 		// The signal that ends the client, typed at a terminal, comes here too; the end of input follows.
 		signal.Ignore(os.Interrupt)
-		if err := bench.ServeProcess(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, "sscd-bench: server process:", err)
+		if err := process(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "sscd-bench:", os.Args[1]+":", err)
 			os.Exit(1)
 		}
 		return
@@ -48,20 +46,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var own *bench.Server
-	if o.Addr == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		if own, err = bench.StartServer(ctx, o.server, exe, serverArg); err != nil {
-			return err
-		}
-		defer own.Stop()
-		o.Addr = own.Addr
+	exe, err := os.Executable()
+	if err != nil {
+		return err
 	}
 	progress, done := progressLine(stderr)
-	res, err := bench.Run(ctx, o.Options, own, progress)
+	res, err := o.measure(ctx, bench.Program(exe), progress)
 	done()
 	if err != nil {
 		return err
@@ -69,8 +59,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return write(res, o.json, stdout)
 }
 
+// measure does what the options say.
+func (o *options) measure(ctx context.Context, p bench.Program, progress bench.Progress) (bench.Report, error) {
+	if slices.Contains(bench.Comparisons, o.Mode) {
+		return bench.Compare(ctx, o.Options, o.server, p, progress)
+	}
+	var own *bench.Server
+	if o.Addr == "" {
+		var err error
+		if own, err = p.StartServer(ctx, o.server); err != nil {
+			return nil, err
+		}
+		defer own.Stop()
+		o.Addr = own.Addr
+	}
+	return bench.Run(ctx, o.Options, own, progress)
+}
+
 // write writes the result where it is wanted.
-func write(res *bench.Result, jsonFile string, stdout io.Writer) error {
+func write(res bench.Report, jsonFile string, stdout io.Writer) error {
 	if jsonFile == "-" {
 		return res.WriteJSON(stdout)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"flag"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/sscd-io/sscd/bench"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
@@ -21,20 +23,27 @@ type options struct {
 
 // parse reads the command line.
 func parse(args []string, stderr io.Writer) (*options, error) {
-	o := &options{Options: bench.Defaults()}
+	o := &options{Options: bench.Defaults(bench.Echo)}
 	f := flag.NewFlagSet("sscd-bench", flag.ContinueOnError)
 	f.StringVar(&o.Addr, "addr", "", "`address` of the server; empty means one of our own")
-	f.StringVar((*string)(&o.Mode), "mode", string(o.Mode), "echo, upload, download, open or idle")
-	f.IntVar(&o.Conns, "conns", o.Conns, "connections")
-	f.IntVar(&o.Channels, "channels", o.Channels, "channels on each connection")
-	f.IntVar(&o.Size, "size", o.Size, "`bytes` of a message")
+	f.StringVar((*string)(&o.Mode), "mode", string(o.Mode),
+		"echo, upload, download, open or idle; or a comparison: rtt, flood or stall")
+	f.IntVar(&o.Conns, "conns", o.Conns, "connections; mode flood: those that misbehave, 100 unless given")
+	f.IntVar(&o.Channels, "channels", o.Channels,
+		"channels on each connection; mode flood: as many as a connection may have open")
+	f.IntVar(&o.Size, "size", o.Size, "`bytes` of a message; mode rtt: 16,384 unless given")
 	f.IntVar(&o.Depth, "depth", o.Depth, "messages under way on a channel; mode open: opens on a connection")
-	f.DurationVar(&o.Duration, "duration", o.Duration, "of what is measured")
+	f.DurationVar(&o.Duration, "duration", o.Duration,
+		"of what is measured; of each part in modes rtt and flood, 5s unless given, and stall, 2s")
 	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "before it")
-	f.IntVar(&o.Rate, "rate", 0, "mode echo: messages a second in all, sent when due; 0 means when answers come")
+	f.IntVar(&o.Rate, "rate", 0, "mode echo: messages a second in all, sent when due; 0 means when answers come.\n"+
+		"Mode flood: frames a second in all; 0 means as fast as they go")
+	rtts := f.String("rtts", "100us,1ms,10ms,60ms,200ms", "mode rtt: round trip `times`, by comma")
+	floods := f.String("floods", "", "mode flood: `names` of floods, by comma; empty means all")
 	f.StringVar(&o.json, "json", "", "`file` for the result as well; - means standard output, and no table")
 	client := f.String("client-backend", "", "how this side serves: net or epoll; empty means by the connections")
-	f.StringVar((*string)(&o.server.Backend), "backend", "epoll", "how our own server serves: epoll or net")
+	f.StringVar((*string)(&o.server.Backend), "backend", "",
+		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
 	f.IntVar(&o.server.Loops, "loops", 0, "event loops of our own server; 0 means one for each processor")
 	flags.Socket(f, &o.server.Socket) // of both sides
 	rest, err := flags.Parse(f, args, stderr)
@@ -44,14 +53,60 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if len(rest) > 0 {
 		return nil, flags.Usage("no arguments are taken, not %q", rest[0])
 	}
-	o.server.MaxChannels = max(65536, o.Channels)
+	given := make(map[string]bool)
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	o.byMode(given)
+	if err := o.lists(*rtts, *floods); err != nil {
+		return nil, flags.UsageError{Err: err}
+	}
 	o.Client.Socket = o.server.Socket
 	o.Client.Backend = engine.Backend(*client)
-	if *client == "" && o.Conns > epollFrom {
+	if *client == "" && o.Conns > epollFrom && o.Mode != bench.Flood {
 		o.Client.Backend = engine.Epoll
 	}
 	if err := o.Check(); err != nil {
 		return nil, flags.UsageError{Err: err}
 	}
 	return o, nil
+}
+
+// byMode fills in what was not given and depends on the mode.
+func (o *options) byMode(given map[string]bool) {
+	d := bench.Defaults(o.Mode)
+	for name, fill := range map[string]func(){
+		"conns":    func() { o.Conns = d.Conns },
+		"channels": func() { o.Channels = d.Channels },
+		"size":     func() { o.Size = d.Size },
+		"duration": func() { o.Duration = d.Duration },
+		"backend": func() {
+			if o.Mode != bench.Stall {
+				o.server.Backend = engine.Epoll
+			}
+		},
+	} {
+		if !given[name] {
+			fill()
+		}
+	}
+	o.server.MaxChannels = max(65536, o.Channels)
+	if o.Mode == bench.Flood {
+		o.server.MaxChannels = o.Channels
+	}
+}
+
+// lists reads the flags that are lists.
+func (o *options) lists(rtts, floods string) error {
+	if o.Mode == bench.RTT {
+		for s := range strings.SplitSeq(rtts, ",") {
+			d, err := time.ParseDuration(strings.TrimSpace(s))
+			if err != nil {
+				return err
+			}
+			o.RTTs = append(o.RTTs, d)
+		}
+	}
+	if floods != "" {
+		o.Floods = strings.Split(floods, ",")
+	}
+	return nil
 }

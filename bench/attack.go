@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// attackConfig is what attackers do; it goes to their process as JSON.
+type attackConfig struct {
+	Addr  string
+	Flood string
+	Conns int
+	Limit int     // channels that a connection may have open
+	Rate  float64 // frames a second of all; 0 means as fast as they go
+}
+
+// AttackCount is what attackers have done so far.
+type AttackCount struct {
+	Frames int64            `json:"frames"` // written; not all of them were read
+	Conns  int64            `json:"conns"`  // connections that were made
+	Open   int              `json:"open"`   // those there are
+	Ends   map[string]int64 `json:"ends"`   // those that ended, by the code of the server's ERROR or in other words
+	Took   time.Duration    `json:"took_ns"`
+}
+
+// attackers are connections that attack, in a process of their own: one that floods would be the first
+// victim of what it does to the scheduler of Go.
+type attackers struct{ process }
+
+// startAttack starts attackers.
+func (p Program) startAttack(ctx context.Context, cfg attackConfig) (*attackers, error) {
+	started, err := p.start(ctx, attackProcess, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &attackers{*started}, nil
+}
+
+// count asks the attackers what they have done.
+func (a *attackers) count() (c AttackCount, err error) {
+	err = a.ask(&c)
+	return c, err
+}
+
+// attack is what the connections of attackMain have in common.
+type attack struct {
+	cfg    attackConfig
+	flood  flood
+	began  time.Time
+	frames atomic.Int64
+	over   chan struct{} // closed when the attack is to end
+
+	mu    sync.Mutex
+	made  int64
+	conns map[net.Conn]bool
+	ends  map[string]int64
+}
+
+// attackMain is the other end of startAttack: it attacks until in ends.
+func attackMain(in io.Reader, out io.Writer) error {
+	a := &attack{
+		began: time.Now(), over: make(chan struct{}), conns: make(map[net.Conn]bool), ends: make(map[string]int64),
+	}
+	lines, err := readConfig(in, &a.cfg)
+	if err != nil {
+		return err
+	}
+	if a.flood, err = floodNamed(a.cfg.Flood); err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	for range a.cfg.Conns {
+		all.Go(a.again)
+	}
+	err = answer(lines, out, func() (any, error) { return a.count(), nil })
+	a.stop()
+	all.Wait()
+	return err
+}
+
+// floodNamed returns a kind of flood.
+func floodNamed(name string) (flood, error) {
+	var names []string
+	for _, f := range floods() {
+		if f.name == name {
+			return f, nil
+		}
+		names = append(names, f.name)
+	}
+	return flood{}, fmt.Errorf("there is no flood %q; there are %v", name, names)
+}
+
+// again attacks with one connection after another.
+func (a *attack) again() {
+	for !a.isOver() {
+		if why := a.attackOnce(); !a.isOver() {
+			a.mu.Lock()
+			a.ends[why]++
+			a.mu.Unlock()
+		}
+		a.rest(reconnectPause)
+	}
+}
+
+// isOver returns whether the attack is to end.
+func (a *attack) isOver() bool {
+	select {
+	case <-a.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// rest lets time pass, unless the attack is to end.
+func (a *attack) rest(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-a.over:
+	}
+}
+
+// enter notes a connection, unless the attack is to end.
+func (a *attack) enter(c net.Conn) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.isOver() {
+		return false
+	}
+	a.made++
+	a.conns[c] = true
+	return true
+}
+
+// leave notes that a connection has ended.
+func (a *attack) leave(c net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.conns, c)
+}
+
+// stop ends all connections.
+func (a *attack) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	close(a.over)
+	for c := range a.conns {
+		c.Close()
+	}
+}
+
+func (a *attack) count() AttackCount {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return AttackCount{
+		Frames: a.frames.Load(), Conns: a.made, Open: len(a.conns), Ends: maps.Clone(a.ends), Took: time.Since(a.began),
+	}
+}

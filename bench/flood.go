@@ -1,0 +1,209 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// What a connection may cost a server in resident memory, in bytes: something fixed, more for each channel
+// that is open, and what waits to be sent.
+const (
+	statedConn    = 8 << 10
+	statedChannel = 64 << 10
+	statedOut     = 1 << 20
+)
+
+// FloodResult is what mode flood found.
+type FloodResult struct {
+	Options Options    `json:"options"`
+	Rows    []FloodRow `json:"rows"`
+}
+
+// FloodRow is one flood: what the attackers did, and what became of a well-behaved connection and of the
+// server.
+type FloodRow struct {
+	Name string `json:"name"`
+	What string `json:"what"` // for people
+
+	Attack AttackCount `json:"attack"`
+
+	// Echo of the well-behaved connection: alone, beside as many legal connections that send as many frames,
+	// and during the flood.
+	Idle  Victim `json:"idle"`
+	Legal Victim `json:"legal"`
+	Flood Victim `json:"flood"`
+
+	// Resident memory of the server, in bytes.
+	Before int64 `json:"rss_before"`
+	Peak   int64 `json:"rss_peak"`
+	After  int64 `json:"rss_after"`  // some time after the last attacker has gone
+	Stated int64 `json:"rss_stated"` // Before, and what is stated for the attackers' connections and channels
+
+	Alive  bool   `json:"alive"`  // the server, after the flood
+	Panics uint64 `json:"panics"` // of the server's handler
+}
+
+// Victim is what a well-behaved connection saw, and what the server spent meanwhile.
+type Victim struct {
+	Latency *Latency `json:"latency,omitempty"`
+	Lost    string   `json:"lost,omitempty"` // why there is no latency: what the connection ended with
+
+	CPU    float64 `json:"server_cpu"`        // processors that the server kept busy, all in all
+	Others float64 `json:"frames_per_second"` // that the server took from others
+}
+
+// floodRun measures one flood.
+type floodRun struct {
+	o       Options
+	program Program
+	server  *Server
+}
+
+// measureFloods is mode flood: one flood after the other, each on a server of its own, whose memory is then
+// that flood's.
+//
+// The attackers have the machine's processors in common with the server and with the connection whose
+// echo is measured. As fast as they go they therefore take a share whatever the server does. What they do to
+// it beyond that shows in the comparison with legal connections, as many and with as many frames, and with a
+// rate that leaves processors idle.
+func measureFloods(
+	ctx context.Context, o Options, cfg ServerConfig, p Program, progress Progress,
+) (*FloodResult, error) {
+	names := o.Floods
+	if len(names) == 0 {
+		for _, f := range floods()[1:] {
+			names = append(names, f.name)
+		}
+	}
+	res := &FloodResult{Options: o}
+	for i, name := range names {
+		f, err := floodNamed(name)
+		if err != nil {
+			return nil, err
+		}
+		row, err := measureFlood(ctx, o, cfg, p, f, progress.during("%d of %d, %s", i+1, len(names), name))
+		if err != nil {
+			return nil, err
+		}
+		res.Rows = append(res.Rows, *row)
+	}
+	return res, nil
+}
+
+// measureFlood measures one flood.
+func measureFlood(
+	ctx context.Context, o Options, cfg ServerConfig, p Program, f flood, progress Progress,
+) (*FloodRow, error) {
+	server, err := p.StartServer(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Stop()
+	r := &floodRun{o, p, server}
+	row := &FloodRow{Name: f.name, What: f.what}
+	if row.Idle, err = r.echo(ctx, progress.during("nothing else")); err != nil {
+		return nil, err
+	}
+	if err := r.flooded(ctx, f, row, progress); err != nil || !row.Alive {
+		return row, err
+	}
+	if err := newRun(o).pass(ctx, "settling", 2*o.Warmup, progress); err != nil {
+		return nil, err
+	}
+	u, err := server.Usage()
+	if err != nil {
+		return nil, err
+	}
+	row.After = u.RSS
+	legal, err := floodNamed(legal)
+	if err != nil {
+		return nil, err
+	}
+	_, row.Legal, err = r.attacked(ctx, legal, max(row.Flood.Others, 1), progress.during("legal"))
+	return row, err
+}
+
+// flooded fills in what the flood did.
+func (r *floodRun) flooded(ctx context.Context, f flood, row *FloodRow, progress Progress) error {
+	u, err := r.server.Usage()
+	if err != nil {
+		return err
+	}
+	channels := f.channels
+	if channels == 0 {
+		channels = r.o.Channels
+	}
+	row.Before = u.RSS
+	row.Stated = u.RSS + int64(r.o.Conns)*(statedConn+int64(channels)*statedChannel+statedOut)
+	pid := r.server.cmd.Process.Pid
+	if err := forgetPeak(pid); err != nil {
+		return err
+	}
+	row.Attack, row.Flood, err = r.attacked(ctx, f, float64(r.o.Rate), progress.during("flood"))
+	if err != nil {
+		return err
+	}
+	after, err := r.server.Usage()
+	if row.Alive = err == nil; !row.Alive {
+		return nil
+	}
+	row.Panics = after.Stats.Panics
+	row.Peak, err = peakBytes(pid)
+	return err
+}
+
+// attacked measures the echo beside attackers.
+func (r *floodRun) attacked(
+	ctx context.Context, f flood, rate float64, progress Progress,
+) (count AttackCount, v Victim, err error) {
+	a, err := r.program.startAttack(ctx, attackConfig{
+		Addr: r.server.Addr, Flood: f.name, Conns: r.o.Conns, Limit: r.o.Channels, Rate: rate,
+	})
+	if err != nil {
+		return count, v, err
+	}
+	defer a.Stop()
+	if v, err = r.echo(ctx, progress); err != nil {
+		return count, v, err
+	}
+	count, err = a.count()
+	return count, v, err
+}
+
+// echo measures the echo of a well-behaved connection, one message at a time. That the connection or the
+// server is lost is a result.
+func (r *floodRun) echo(ctx context.Context, progress Progress) (v Victim, err error) {
+	o := Defaults(Echo)
+	o.Addr, o.Channels, o.Depth, o.Size = r.server.Addr, 1, 1, legalBytes
+	o.Duration, o.Warmup, o.Client = r.o.Duration, r.o.Warmup, r.o.Client
+	began := time.Now()
+	before, err := r.server.Usage()
+	if err != nil {
+		return Victim{Lost: err.Error()}, nil
+	}
+	res, err := Run(ctx, o, nil, progress)
+	switch {
+	case ctx.Err() != nil:
+		return v, ctx.Err()
+	case err != nil:
+		v.Lost = err.Error()
+		res = new(Result)
+	}
+	v.Latency = res.Latency
+	if after, err := r.server.Usage(); err == nil {
+		took := time.Since(began).Seconds()
+		v.CPU = (after.CPU - before.CPU).Seconds() / took
+		v.Others = max(float64(after.Stats.FramesIn-before.Stats.FramesIn)/took-res.MessagesPerSecond, 0)
+	}
+	return v, nil
+}
+
+// checkFloods returns what is wrong with the names of floods.
+func checkFloods(names []string) error {
+	for _, n := range names {
+		if _, err := floodNamed(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

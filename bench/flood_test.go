@@ -1,0 +1,134 @@
+package bench
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine"
+)
+
+// Every flood gets frames in, the server lives, and its other connection gets its echo.
+func TestFloods(t *testing.T) {
+	o := Defaults(Flood)
+	o.Conns, o.Channels = 3, 4
+	r, err := compare(t, o, ServerConfig{Backend: engine.Epoll, MaxChannels: o.Channels})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := r.(*FloodResult).Rows
+	if len(rows) != len(floods())-1 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for _, row := range rows {
+		if row.Attack.Frames <= 0 || row.Attack.Conns <= 0 || !row.Alive || row.Panics != 0 {
+			t.Errorf("%+v", row)
+		}
+		for _, v := range []Victim{row.Idle, row.Legal, row.Flood} {
+			if v.Latency == nil || v.Lost != "" || v.CPU <= 0 {
+				t.Errorf("%s: %+v", row.Name, v)
+			}
+		}
+		if row.Before <= 0 || row.Peak <= 0 || row.After <= 0 || row.Stated <= row.Before {
+			t.Errorf("%s: memory %d, %d, %d, %d", row.Name, row.Before, row.Peak, row.After, row.Stated)
+		}
+	}
+	wantTable(t, r, "rapid-reset", "slow-source", "flood/legal", "alive")
+}
+
+// What a server ends at once is seen with its code, and the attackers come again.
+func TestAttackersLearnWhyTheyAreThrownOut(t *testing.T) {
+	o := Defaults(Flood)
+	o.Conns, o.Rate, o.Floods = 2, 2000, []string{"grant-0"}
+	r, err := compare(t, o, ServerConfig{Backend: engine.Net})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := r.(*FloodResult).Rows[0].Attack
+	if codes := slices.Collect(maps.Keys(a.Ends)); !slices.Equal(codes, []string{"PROTOCOL"}) {
+		t.Errorf("ended by %v", a.Ends)
+	}
+	if a.Conns < a.Ends["PROTOCOL"] || a.Open > o.Conns {
+		t.Errorf("%+v", a)
+	}
+	wantTable(t, r, "PROTOCOL", "2000 frames a second")
+}
+
+// The scripts make whole frames, but for the one that is not to, within windows, and always something.
+func TestScripts(t *testing.T) {
+	for _, f := range floods() {
+		s := newScript(3)
+		if f.setup != nil {
+			f.setup(s)
+		}
+		for range 10 {
+			if f.round != nil {
+				f.round(s)
+			}
+		}
+		var split codec.Splitter
+		var frame codec.Frame
+		split.Feed(s.b)
+		var got []string
+		for {
+			ok, err := split.Next(&frame, heap{})
+			if err != nil {
+				t.Errorf("%s: %v", f.name, err)
+			}
+			if !ok {
+				break
+			}
+			got = append(got, frame.Type.String())
+		}
+		if begun, _ := split.Partial(); begun != (f.name == "half-frame") {
+			t.Errorf("%s: a frame is cut: %v", f.name, begun)
+		}
+		if begun := min(1, strings.Count(f.name, "half")); int64(len(got)+begun) != s.made || s.made == 0 {
+			t.Errorf("%s: %d frames, %d counted", f.name, len(got), s.made)
+		}
+	}
+}
+
+// A connection sends no more than windows hold, and opens no more than it may.
+func TestScriptsOfDataEnd(t *testing.T) {
+	s := newScript(2)
+	for range 5 {
+		s.fillEcho(codec.MaxData)
+	}
+	if s.opened != 2 || s.made != 4 || s.credit.Load() != 0 {
+		t.Errorf("%d channels, %d frames, window %d", s.opened, s.made, s.credit.Load())
+	}
+	before := len(s.b)
+	s.data(1)
+	s.credit.Add(1)
+	s.data(1)
+	if want := before + codec.HeaderSize + 1; len(s.b) != want {
+		t.Errorf("%d bytes, want %d", len(s.b), want)
+	}
+}
+
+func TestEndsAreListed(t *testing.T) {
+	a := AttackCount{Ends: map[string]int64{"CALM": 2, "lost": 7, "closed": 2}}
+	if got := a.ends(); got != "lost 7, CALM 2, closed 2" {
+		t.Error(got)
+	}
+}
+
+// A flood whose server or connection is lost is reported as that.
+func TestLossesAreReported(t *testing.T) {
+	r := &FloodResult{Options: Defaults(Flood), Rows: []FloodRow{
+		{Name: "x", Flood: Victim{Lost: "a connection ended: cleanly"}, Peak: 5, Stated: 4, Panics: 1},
+	}}
+	var b bytes.Buffer
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"lost: a connection ended", "dead, 1 panics, beyond the bound"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}

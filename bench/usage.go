@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sscd-io/sscd/engine"
+)
+
+// Usage is what a process has used.
+type Usage struct {
+	CPU   time.Duration `json:"cpu_ns"`
+	RSS   int64         `json:"rss_bytes"` // resident now
+	Stats engine.Stats  `json:"stats"`     // of its engine
+}
+
+// OwnUsage is what this process has used, without Stats.
+func OwnUsage() (Usage, error) {
+	var ru syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ru); err != nil {
+		return Usage{}, err
+	}
+	rss, err := residentBytes("self")
+	return Usage{CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss}, err
+}
+
+// residentBytes is the resident memory of a process, named as /proc names it.
+func residentBytes(pid string) (int64, error) {
+	raw, err := os.ReadFile("/proc/" + pid + "/statm")
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(raw))
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("/proc/%s/statm holds %q", pid, raw)
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
+
+// forgetPeak makes a process's peak what it has now.
+func forgetPeak(pid int) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+}
+
+// peakBytes is the most resident memory that a process has had since forgetPeak.
+func peakBytes(pid int) (int64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/%d/status has no VmHWM", pid)
+}
