@@ -109,9 +109,14 @@ func (p *pings) answer(now time.Duration, payload []byte) bool {
 	return false
 }
 
-// hello notes that HELLO leaves.
+// hello notes that HELLO leaves, before all others.
 func (p *pings) hello(now time.Duration) {
-	p.open[0], p.n = ping{at: microseconds(now)}, 1
+	if p.n == maxPings {
+		return // then it serves to measure nothing
+	}
+	copy(p.open[1:], p.open[:p.n])
+	p.open[0] = ping{at: microseconds(now)}
+	p.n++
 }
 
 // helloAnswered takes the answer to HELLO, and returns whether it was missing.
