@@ -93,6 +93,7 @@ type side struct {
 
 // startSide returns a side whose windows grow up to so many bytes at both ends; 0 means the default.
 func startSide(ctx context.Context, o Options, cfg ServerConfig, p Program, window int) (*side, error) {
+	cfg.MaxWindow, o.Client.MaxWindow = window, window
 	s, err := p.StartServer(ctx, cfg)
 	return &side{o, s}, err
 }
