@@ -27,6 +27,9 @@ const (
 	// pingTime is how long the RTT is measured, with at least minPings PINGs and at most maxPings.
 	pingTime           = 500 * time.Millisecond
 	minPings, maxPings = 3, 200
+
+	// pingPatience is how long a PING's answer is waited for before that is an error.
+	pingPatience = 10 * time.Second
 )
 
 // RTTResult is what mode rtt found.
@@ -136,9 +139,11 @@ func measureRTT(ctx context.Context, o Options) (rtt time.Duration, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	var all []time.Duration
 	for began := time.Now(); len(all) < minPings || len(all) < maxPings && time.Since(began) < pingTime; {
-		d, err := s.Ping(ctx)
+		patient, cancel := context.WithTimeout(ctx, pingPatience)
+		d, err := s.Ping(patient)
+		cancel()
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("PING %d: %w", len(all)+1, err)
 		}
 		all = append(all, d)
 	}

@@ -54,8 +54,8 @@ func serveMain(in io.Reader, out io.Writer) error {
 		return err
 	}
 	e, err := engine.Start(engine.Config{
-		Handler: builtin.New(), Backend: cfg.Backend, Loops: cfg.Loops, MaxChannels: cfg.MaxChannels, MaxWindow: cfg.MaxWindow,
-		Socket: cfg.Socket,
+		Handler: builtin.New(), Backend: cfg.Backend, Loops: cfg.Loops, MaxChannels: cfg.MaxChannels,
+		MaxWindow: cfg.MaxWindow, Socket: cfg.Socket,
 	})
 	if err != nil {
 		return err
