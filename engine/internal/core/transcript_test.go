@@ -68,6 +68,9 @@ func newMachine(t *testing.T, d *datadriven.TestData) *machine {
 	m.arena = NewArena(3, m.cfg)
 	m.conn = new(Conn)
 	m.conn.Init(m.now, m.cfg, m.arena, d.CmdArgs[0].Key == "client")
+	if d.HasArg("ping") {
+		m.conn.Ping()
+	}
 	return m
 }
 
@@ -104,6 +107,7 @@ func (m *machine) configure(key, value string) {
 		m.cfg.Timeouts.Idle, _ = time.ParseDuration(value)
 	case "blocked":
 		m.blocked = true
+	case "ping": // at once
 	default:
 		m.t.Fatalf("nothing to configure is called %s", key)
 	}
