@@ -261,7 +261,9 @@ func (c *Conn) close(slot uint32) {
 	r.gate.set(r.gate.generation(), gateShut|gateClosed)
 	r.gate.clear(&c.memory)
 	c.stopTimer(slot)
-	c.queue.Remove(c.arena.flows, slot)
+	if c.queue.Remove(c.arena.flows, slot); c.queue.OnlyControl() {
+		c.out.stalled = false // nothing waits for the connection's window any more
+	}
 	delete(c.channels, r.id)
 	c.lastID, c.lastSlot = 0, 0
 }
