@@ -249,7 +249,7 @@ func (c *Conn) ours(id uint32) bool { return (id&1 == 1) == c.client }
 func (c *Conn) close(slot uint32) {
 	r := c.arena.records.at(slot)
 	c.dropSegments(r)
-	c.unfit(r)
+	c.memory.Give(c.grown(r))
 	if c.ours(r.id) {
 		c.opened--
 	}

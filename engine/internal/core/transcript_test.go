@@ -52,6 +52,7 @@ type machine struct {
 	keep    bool              // the application goes on with channels that have ended
 	deny    bool              // it finds no credentials good
 	taken   int               // memory that others use
+	pressed bool              // too much of it is used
 	blocked bool              // the transport takes nothing
 	batch   Batch
 	over    bool
@@ -283,7 +284,16 @@ func (m *machine) command(d *datadriven.TestData) {
 		n, _ := strconv.Atoi(arg("give"))
 		m.shared().Give(n)
 		m.taken -= n
-		m.printf("%d bytes used, %d by others", m.shared().Used(), m.taken)
+		m.pressed = m.conn.Pressed(m.pressed)
+		m.printf("%d bytes used, %d by others, pressed: %v", m.shared().Used(), m.taken, m.pressed)
+	case "windows":
+		if r := m.arena.get(m.handles[num(0)]); r != nil {
+			m.printf("channel %d: %d, connection: %d", num(0), r.in.size, m.conn.in.size)
+		}
+	case "stream":
+		every, _ := time.ParseDuration(arg("every"))
+		times, _ := strconv.Atoi(arg("times"))
+		m.stream(num(0), num(1), every, times)
 	case "hurry":
 		m.cfg.Hurry.Store(true)
 	case "wait":
@@ -295,6 +305,35 @@ func (m *machine) command(d *datadriven.TestData) {
 	default:
 		m.t.Fatalf("%s: no command %s", d.Pos, d.Cmd)
 	}
+}
+
+// stream has data come in equal steps, as far as the windows allow, and shows the sums of what is granted.
+func (m *machine) stream(id, n uint32, every time.Duration, times int) {
+	before := m.out.String()
+	m.out.Reset()
+	r := m.arena.get(m.handles[id])
+	data := codec.Header{Type: codec.Data, Channel: id}.Append(nil, make([]byte, n))
+	came := 0
+	for range times {
+		if m.now += every; r.in.window >= n {
+			m.conn.Feed(m.now, data)
+			came += int(n)
+		}
+		m.conn.Tick(m.now)
+		m.run()
+	}
+	var granted, frames [2]int // to the connection, to the channel
+	for line := range strings.Lines(m.take()) {
+		var of uint32
+		var n int
+		if _, err := fmt.Sscanf(line, "> FLOW_CONTROL %d +%d", &of, &n); err == nil {
+			granted[min(of, 1)] += n
+			frames[min(of, 1)]++
+		}
+	}
+	m.out.WriteString(before)
+	m.printf("%d bytes came, %d granted in %d frames, %d in %d to the connection", came,
+		granted[1], frames[1], granted[0], frames[0])
 }
 
 // wait lets time pass, with a Tick whenever one is due. A peer that is alive lets the connection hear of
