@@ -319,6 +319,7 @@ func (m *machine) stream(id, n uint32, every time.Duration, times int) {
 			m.conn.Feed(m.now, data)
 			came += int(n)
 		}
+		m.run()
 		m.conn.Tick(m.now)
 		m.run()
 	}
