@@ -114,7 +114,7 @@ func (c *Conn) tune(now time.Duration, f *inflow, start, most uint32, memory *Bu
 	case want > f.size:
 		more := want - f.size
 		if memory != nil {
-			if more = uint32(min(int64(more), memory.Room())); !memory.Take(int(more)) {
+			if more = uint32(min(int64(more), memory.Spare())); !memory.Take(int(more)) {
 				return
 			}
 		}
