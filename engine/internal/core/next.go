@@ -205,8 +205,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 // whether it fits.
 func (c *Conn) appendFrame(b *Batch, r *record, n int) (fit bool) {
 	copied := codec.HeaderSize
-	if n <= copyLimit {
-		copied += n
+	if n <= copyLimit || r.flags&compressing != 0 {
+		copied += min(n, copyLimit)
 	}
 	if !b.fits(codec.HeaderSize+n, copied) {
 		return false
