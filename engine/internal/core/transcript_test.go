@@ -125,7 +125,7 @@ func (m *machine) finish() {
 	m.batch.Free()
 	m.take()
 	if leaks := m.cfg.Pool.Leaks(); len(leaks) > 0 {
-		m.t.Errorf("buffers not released: %v", leaks)
+		m.t.Errorf("%d buffers not released, one of %s", len(leaks), leaks[0])
 	}
 	if used := m.arena.Used(); used > 0 {
 		m.t.Errorf("%d slots not released", used)

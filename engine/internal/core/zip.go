@@ -33,6 +33,7 @@ func (c *Conn) inflate(now time.Duration, f *codec.Frame, limit int) bool {
 		c.fault(now, codec.CompressionError, f, err.Error())
 		return false
 	}
+	c.arena.dropInflated() // of a frame that was no event
 	c.arena.inflated = buf
 	f.Payload = buf.B
 	if packed > len(buf.B)*9/10 { // no correct peer compresses for that; the work was much for little
