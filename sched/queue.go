@@ -118,5 +118,8 @@ func (q *Queue) HasData(t *Flows, flow uint32) bool { return t.at(flow).next != 
 // OnlyData returns whether nobody has control frames to send.
 func (q *Queue) OnlyData() bool { return q.firstControl == 0 }
 
+// OnlyControl returns whether nobody has data to send.
+func (q *Queue) OnlyControl() bool { return q.head == 0 }
+
 // Empty returns whether nobody could send.
 func (q *Queue) Empty() bool { return q.firstControl == 0 && q.head == 0 }

@@ -70,6 +70,16 @@ func (b *Budget) Room() int64 {
 	return max(room, 0)
 }
 
+// Spare is how much may be used for what is only faster with it: half of what is missing to one half of all. So
+// that alone never presses anybody.
+func (b *Budget) Spare() int64 {
+	spare := (b.limit/2 - b.used.Load()) / 2
+	if b.parent != nil {
+		spare = min(spare, b.parent.Spare())
+	}
+	return max(spare, 0)
+}
+
 // Scarce returns whether less than an eighth is left.
 func (b *Budget) Scarce() bool {
 	return b.used.Load() > b.limit-b.limit/8 || b.parent != nil && b.parent.Scarce()

@@ -15,7 +15,10 @@ func (c *Conn) check() {
 	if len(c.channels) > checkedChannels {
 		return
 	}
-	accepted := uint32(0)
+	if err := c.checkWindows(); err != nil {
+		panic(fmt.Sprintf("core: the connection's windows: %v", err))
+	}
+	accepted, booked := uint32(0), 0
 	for id, slot := range c.channels {
 		r := c.arena.records.at(slot)
 		if err := c.checkChannel(slot, r); err != nil {
@@ -27,10 +30,32 @@ func (c *Conn) check() {
 		if !c.ours(id) {
 			accepted++
 		}
+		booked += counted(int(r.gate.word.Load()&gateQueued)) + c.grown(r)
 	}
-	if accepted > c.accepted {
-		panic(fmt.Sprintf("core: %d channels of the peer's in %d slots", accepted, c.accepted))
+	if accepted > c.accepted || int(c.opened) != len(c.channels)-int(accepted) {
+		panic(fmt.Sprintf("core: %d channels, %d of the peer's in %d slots, %d ours", len(c.channels), accepted,
+			c.accepted, c.opened))
 	}
+	// What applications keep, and reservations of channels not opened yet, may come on top.
+	if used := c.memory.Used(); used < int64(booked) {
+		panic(fmt.Sprintf("core: %d bytes of memory used, the channels booked %d", used, booked))
+	}
+}
+
+// checkWindows verifies the connection's own.
+func (c *Conn) checkWindows() error {
+	in, out := &c.in, &c.out
+	switch {
+	case in.size != in.window+in.owed: // all is consumed as it comes
+		return fmt.Errorf("receive window %d and %d owed of %d", in.window, in.owed, in.size)
+	case c.peer.extended && int(in.size) < c.cfg.ConnWindow:
+		return fmt.Errorf("receive window shrunk to %d", in.size)
+	case out.window < 0:
+		return fmt.Errorf("send window %d", out.window)
+	case out.stalled && c.queue.OnlyControl():
+		return fmt.Errorf("stalled with nothing to send")
+	}
+	return nil
 }
 
 // checkChannel verifies one channel.
@@ -38,8 +63,8 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 	if r.state == idle || r.state == closed {
 		return fmt.Errorf("is not live")
 	}
-	if r.in.window+r.in.owed > startWindow {
-		return fmt.Errorf("window %d and %d owed", r.in.window, r.in.owed)
+	if err := c.checkInflow(r); err != nil {
+		return err
 	}
 	if control := c.queue.HasControl(c.arena.flows, slot); control != (r.flags&sendAny != 0) {
 		return fmt.Errorf("control frames %x, in the queue: %v", r.flags&sendAny, control)
@@ -49,8 +74,15 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 	if data := c.queue.HasData(c.arena.flows, slot); data != ready {
 		return fmt.Errorf("can send: %v, in the queue: %v", ready, data)
 	}
-	if r.state > open && (waits || ready) {
+	switch {
+	case r.state > open && (waits || ready):
 		return fmt.Errorf("data behind CLOSE")
+	case r.flags&(finSent|sendFin) != 0 && (waits || r.flags&finWanted == 0):
+		return fmt.Errorf("data behind FIN, or FIN that nobody wanted")
+	case r.flags&(finSent|sendFin) == finSent|sendFin:
+		return fmt.Errorf("FIN is sent twice")
+	case r.flags&(finSent|finCame) == finSent|finCame:
+		return fmt.Errorf("both directions have ended")
 	}
 	queued := 0
 	for i := c.backlog(r); i != 0; i = c.arena.segs.at(i).next {
@@ -67,6 +99,21 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 		return fmt.Errorf("nothing ends it")
 	case waits && !ready && r.timer == noTimer:
 		return fmt.Errorf("waits for window without end")
+	}
+	return nil
+}
+
+// checkInflow verifies a channel's receive window: size = window + unconsumed + owed.
+func (c *Conn) checkInflow(r *record) error {
+	in := &r.in
+	live := r.state == open || r.state == opening // else nothing is granted any more
+	switch {
+	case in.window+in.owed > in.size:
+		return fmt.Errorf("window %d and %d owed of %d", in.window, in.owed, in.size)
+	case live && r.flags&byHand == 0 && in.unconsumed() > 0:
+		return fmt.Errorf("%d bytes that nobody will consume", in.unconsumed())
+	case r.state == open && in.size < c.startOf(r):
+		return fmt.Errorf("window shrunk to %d", in.size)
 	}
 	return nil
 }

@@ -113,7 +113,9 @@ func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
 	c.nextID = 2
 	if client {
 		c.nextID = 1
-		c.sendHello = cfg.Profile != BaseOnly
+		if c.sendHello = cfg.Profile != BaseOnly; c.sendHello {
+			c.pings.hello()
+		}
 		c.splitter.Limits.Pong = codec.MaxHello
 	} else {
 		c.splitter.Limits.Ping = codec.MaxHello
@@ -247,7 +249,7 @@ func (c *Conn) ours(id uint32) bool { return (id&1 == 1) == c.client }
 func (c *Conn) close(slot uint32) {
 	r := c.arena.records.at(slot)
 	c.dropSegments(r)
-	c.unfit(r)
+	c.memory.Give(c.grown(r))
 	if c.ours(r.id) {
 		c.opened--
 	}
@@ -259,7 +261,9 @@ func (c *Conn) close(slot uint32) {
 	r.gate.set(r.gate.generation(), gateShut|gateClosed)
 	r.gate.clear(&c.memory)
 	c.stopTimer(slot)
-	c.queue.Remove(c.arena.flows, slot)
+	if c.queue.Remove(c.arena.flows, slot); c.queue.OnlyControl() {
+		c.out.stalled = false // nothing waits for the connection's window any more
+	}
 	delete(c.channels, r.id)
 	c.lastID, c.lastSlot = 0, 0
 }

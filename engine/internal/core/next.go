@@ -43,7 +43,7 @@ func (c *Conn) Next(now time.Duration, b *Batch) {
 func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 	if c.sendHello {
 		c.sendHello = false
-		c.pings.hello(now)
+		c.pings.helloSent(now)
 		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.cfg.ask)
 	}
 	c.pongs.append(c, b)
@@ -205,8 +205,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 // whether it fits.
 func (c *Conn) appendFrame(b *Batch, r *record, n int) (fit bool) {
 	copied := codec.HeaderSize
-	if n <= copyLimit {
-		copied += n
+	if n <= copyLimit || r.flags&compressing != 0 {
+		copied += min(n, copyLimit)
 	}
 	if !b.fits(codec.HeaderSize+n, copied) {
 		return false

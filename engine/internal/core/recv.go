@@ -158,7 +158,7 @@ func (c *Conn) mayFlag(f *codec.Frame) bool {
 func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 	st, slot, r := c.lookup(f.Channel)
 	v := verdicts[st][f.Type]
-	if f.Type == codec.Data && v != violation && !c.unpack(now, f, r) {
+	if f.Type == codec.Data && v != violation && !c.unpack(now, f, r, v) {
 		return
 	}
 	switch v {

@@ -68,7 +68,7 @@ func (c *Conn) tickSoon(now time.Duration) {
 		what := r.flags
 		r.flags &^= waiting
 		if what&owing != 0 {
-			c.grantSmall(h.Slot, r)
+			c.grantSmall(now, h.Slot, r)
 		}
 		if what&dribbling != 0 && r.first != 0 && r.out > 0 {
 			r.flags |= squeeze
@@ -85,10 +85,17 @@ func (c *Conn) tickSoon(now time.Duration) {
 
 // grantSmall grants what is owed on the channel in slot, which may be little. A grant costs the peer's
 // patience if it sent nothing since the last one (smallGrant); so while it has nothing to win, because the
-// application still has to read what came, small ones wait until they are larger together.
-func (c *Conn) grantSmall(slot uint32, r *record) {
+// application still has to read what came, small ones wait until they are larger together. A window that has
+// grown shrinks here when little is used.
+func (c *Conn) grantSmall(now time.Duration, slot uint32, r *record) {
 	r.in.consume(r.consumed.Swap(0))
-	if r.in.owed == 0 || r.flags&finCame != 0 || r.state != open && r.state != opening {
+	if r.flags&finCame != 0 || r.state != open && r.state != opening {
+		return
+	}
+	if c.grown(r) > 0 {
+		c.fit(now, r)
+	}
+	if r.in.owed == 0 {
 		return
 	}
 	if r.in.owed >= smallGrant || r.flags&cameSinceGrant != 0 || r.in.unconsumed() == 0 {

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,6 +11,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/codec/codectest"
 	"github.com/sscd-io/sscd/pool"
 )
 
@@ -51,6 +50,9 @@ type machine struct {
 	refuse  codec.Code        // what to answer OPEN with; NoError: accept
 	traits  Traits            // to accept with
 	keep    bool              // the application goes on with channels that have ended
+	deny    bool              // it finds no credentials good
+	taken   int               // memory that others use
+	pressed bool              // too much of it is used
 	blocked bool              // the transport takes nothing
 	batch   Batch
 	over    bool
@@ -61,21 +63,55 @@ func newMachine(t *testing.T, d *datadriven.TestData) *machine {
 	m := &machine{t: t, handles: make(map[uint32]Handle), now: time.Second}
 	m.cfg = &Config{Pool: new(pool.Pool), Profile: BaseOnly}
 	for _, a := range d.CmdArgs[1:] {
-		n, _ := strconv.Atoi(a.Vals[0])
-		switch a.Key {
-		case "max-channels":
-			m.cfg.MaxChannels = n
-		case "send-queue":
-			m.cfg.SendQueue = n
-		case "frame-size":
-			m.cfg.FrameSize = n
-		}
+		m.configure(a.Key, strings.Join(a.Vals, ""))
 	}
 	m.cfg.Prepare()
 	m.arena = NewArena(3, m.cfg)
 	m.conn = new(Conn)
 	m.conn.Init(m.now, m.cfg, m.arena, d.CmdArgs[0].Key == "client")
+	if d.HasArg("ping") {
+		m.conn.Ping()
+	}
 	return m
+}
+
+// configure sets what one argument of new says.
+func (m *machine) configure(key, value string) {
+	n, _ := strconv.Atoi(value)
+	numbers := map[string]*int{
+		"max-channels": &m.cfg.MaxChannels, "send-queue": &m.cfg.SendQueue, "frame-size": &m.cfg.FrameSize,
+		"max-frame": &m.cfg.MaxFrame, "window": &m.cfg.Window, "max-window": &m.cfg.MaxWindow,
+		"conn-window": &m.cfg.ConnWindow,
+	}
+	if to, ok := numbers[key]; ok {
+		*to = n
+		return
+	}
+	switch key {
+	case "extended":
+		m.cfg.Profile = Negotiate
+	case "extended-only":
+		m.cfg.Profile = ExtendedOnly
+	case "compression":
+		m.cfg.Compression = true
+	case "credentials":
+		m.cfg.Credentials = []byte(value)
+	case "want-credentials":
+		m.cfg.WantCredentials = true
+	case "software":
+		m.cfg.Software = value
+	case "memory":
+		m.cfg.ConnMemory = int64(n)
+	case "engine-memory": // of all connections together
+		m.cfg.Memory = NewBudget(int64(n), nil)
+	case "idle":
+		m.cfg.Timeouts.Idle, _ = time.ParseDuration(value)
+	case "blocked":
+		m.blocked = true
+	case "ping": // at once
+	default:
+		m.t.Fatalf("nothing to configure is called %s", key)
+	}
 }
 
 // finish checks that a machine whose connection is over holds nothing any more.
@@ -89,11 +125,25 @@ func (m *machine) finish() {
 	m.batch.Free()
 	m.take()
 	if leaks := m.cfg.Pool.Leaks(); len(leaks) > 0 {
-		m.t.Errorf("buffers not released: %v", leaks)
+		m.t.Errorf("%d buffers not released, one of %s", len(leaks), leaks[0])
 	}
 	if used := m.arena.Used(); used > 0 {
 		m.t.Errorf("%d slots not released", used)
 	}
+	if used := m.shared().Used(); used != int64(m.taken) {
+		m.t.Errorf("%d bytes of memory used, %d of them by others", used, m.taken)
+	}
+	if used := m.conn.memory.Used(); m.cfg.Memory != nil && used != 0 {
+		m.t.Errorf("%d bytes of the connection's memory used", used)
+	}
+}
+
+// shared is the memory that others use too.
+func (m *machine) shared() *Budget {
+	if m.cfg.Memory != nil {
+		return m.cfg.Memory
+	}
+	return m.conn.Memory()
 }
 
 // traitsOf reads the traits that a command names.
@@ -139,18 +189,26 @@ func (m *machine) command(d *datadriven.TestData) {
 	case "recv":
 		var all []byte
 		for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
-			all = append(all, m.parse(line)...)
+			all = append(all, parse(m.t, line)...)
 		}
 		m.conn.Feed(m.now, all)
 	case "application": // how it answers OPEN from now on
 		code, _ := strconv.Atoi(arg("refuse"))
 		m.refuse = codec.Code(code)
-		m.traits, m.keep = traitsOf(d), d.HasArg("keep")
+		m.traits, m.keep, m.deny = traitsOf(d), d.HasArg("keep"), d.HasArg("deny")
 	case "open":
 		h := m.arena.Open()
+		o := OpenParams{Priority: DefaultPriority, Target: []byte(arg("target"))}
+		if p := arg("priority"); p != "" {
+			o.Priority = p[0] - '0'
+		}
+		if w := arg("window"); w != "" {
+			n, _ := strconv.Atoi(w)
+			o.HasWindow, o.Window = true, uint32(n)
+		}
 		var params *pool.Buf
-		if target := arg("target"); target != "" {
-			params = m.cfg.Pool.Copy(OpenParams{Priority: DefaultPriority, Target: []byte(target)}.Append(nil))
+		if p := o.Append(nil); len(p) > 0 {
+			params = m.cfg.Pool.Copy(p)
 		}
 		id := uint32(m.conn.nextID)
 		m.handles[id] = h
@@ -167,6 +225,9 @@ func (m *machine) command(d *datadriven.TestData) {
 			}
 		case SendFull:
 			m.printf("would block")
+		case SendStarved:
+			m.printf("starved")
+			m.conn.Starve(m.now, h)
 		case SendClosed:
 			m.printf("closed")
 		}
@@ -175,6 +236,16 @@ func (m *machine) command(d *datadriven.TestData) {
 		if m.arena.Consume(h, int(num(1))) {
 			m.conn.Collect(m.now, h)
 		}
+	case "closewrite":
+		if h := m.handles[num(0)]; m.arena.Finish(h) {
+			m.conn.CloseWrite(m.now, h)
+		} else {
+			m.printf("closed")
+		}
+	case "priority":
+		h := m.handles[num(0)]
+		m.conn.SetPriority(h, uint8(num(1)))
+		m.printf("priority is %d", m.conn.Priority(h))
 	case "close":
 		if h := m.handles[num(0)]; m.arena.Shut(h) {
 			m.conn.Close(m.now, h)
@@ -204,6 +275,27 @@ func (m *machine) command(d *datadriven.TestData) {
 		m.blocked = false
 		m.conn.Sent(m.now, m.batch.Len())
 		m.wire = join(m.wire, &m.batch)
+	case "memory": // others take some, or give it back; what is used then
+		if n, _ := strconv.Atoi(arg("take")); !m.shared().Take(n) {
+			m.printf("that is too much")
+		} else {
+			m.taken += n
+		}
+		n, _ := strconv.Atoi(arg("give"))
+		m.shared().Give(n)
+		m.taken -= n
+		m.pressed = m.conn.Pressed(m.pressed)
+		m.printf("%d bytes used, %d by others, pressed: %v", m.shared().Used(), m.taken, m.pressed)
+	case "windows":
+		if r := m.arena.get(m.handles[num(0)]); r != nil {
+			m.printf("channel %d: %d, connection: %d", num(0), r.in.size, m.conn.in.size)
+		}
+	case "stream":
+		every, _ := time.ParseDuration(arg("every"))
+		times, _ := strconv.Atoi(arg("times"))
+		m.stream(num(0), num(1), every, times)
+	case "hurry":
+		m.cfg.Hurry.Store(true)
 	case "wait":
 		m.wait(d.CmdArgs[0].Key, d.HasArg("alive"))
 	case "sleep": // this process stands still
@@ -213,6 +305,36 @@ func (m *machine) command(d *datadriven.TestData) {
 	default:
 		m.t.Fatalf("%s: no command %s", d.Pos, d.Cmd)
 	}
+}
+
+// stream has data come in equal steps, as far as the windows allow, and shows the sums of what is granted.
+func (m *machine) stream(id, n uint32, every time.Duration, times int) {
+	before := m.out.String()
+	m.out.Reset()
+	r := m.arena.get(m.handles[id])
+	data := codec.Header{Type: codec.Data, Channel: id}.Append(nil, make([]byte, n))
+	came := 0
+	for range times {
+		if m.now += every; r.in.window >= n {
+			m.conn.Feed(m.now, data)
+			came += int(n)
+		}
+		m.run()
+		m.conn.Tick(m.now)
+		m.run()
+	}
+	var granted, frames [2]int // to the connection, to the channel
+	for line := range strings.Lines(m.take()) {
+		var of uint32
+		var n int
+		if _, err := fmt.Sscanf(line, "> FLOW_CONTROL %d +%d", &of, &n); err == nil {
+			granted[min(of, 1)] += n
+			frames[min(of, 1)]++
+		}
+	}
+	m.out.WriteString(before)
+	m.printf("%d bytes came, %d granted in %d frames, %d in %d to the connection", came,
+		granted[1], frames[1], granted[0], frames[0])
 }
 
 // wait lets time pass, with a Tick whenever one is due. A peer that is alive lets the connection hear of
@@ -287,8 +409,11 @@ func join(b []byte, batch *Batch) []byte {
 
 // frames prints what is whole of the bytes sent.
 func (m *machine) frames() {
-	var s codec.Splitter
-	s.Limits.Pong = codec.MaxHello
+	limits := codec.Limits{Ping: codec.MaxHello, Pong: codec.MaxHello, Data: m.conn.peer.frame}
+	if _, rest, err := codectest.Decode(m.wire, codectest.Limits(limits)); err != nil || rest > 0 {
+		m.t.Fatalf("sent what is not right: %v, %d bytes behind it", err, rest)
+	}
+	s := codec.Splitter{Limits: limits}
 	s.Feed(m.wire)
 	for {
 		var f codec.Frame
@@ -301,30 +426,7 @@ func (m *machine) frames() {
 		}
 		m.printf("> %s", show(f))
 	}
-	if begun, _ := s.Partial(); begun {
-		m.t.Fatal("a batch ends within a frame")
-	}
 	m.wire = nil
-}
-
-func show(f codec.Frame) string {
-	s := fmt.Sprintf("%v %d", f.Type, f.Channel)
-	switch f.Type {
-	case codec.FlowControl:
-		return fmt.Sprintf("%s +%d", s, binary.BigEndian.Uint32(f.Payload))
-	case codec.Error:
-		s += " " + codec.Code(binary.BigEndian.Uint32(f.Payload)).String()
-		if rest := f.Payload[4:]; len(rest) > 0 {
-			s += fmt.Sprintf(" %q", rest)
-		}
-	case codec.Data:
-		s += fmt.Sprintf(" (%d bytes)", len(f.Payload))
-	default:
-		if len(f.Payload) > 0 {
-			s += fmt.Sprintf(" %q", f.Payload)
-		}
-	}
-	return s
 }
 
 // event plays the application.
@@ -348,8 +450,15 @@ func (m *machine) event(ev Event) {
 		m.conn.Accept(ev.Channel, m.traits)
 	case Accepted:
 		m.printf("event accepted %d", id)
+	case Greeted:
+		m.printf("event greeted %q", ev.Data)
+		m.conn.Admit(m.now, !m.deny)
 	case DataReceived:
-		m.printf("event data %d (%d bytes)", id, len(ev.Data))
+		fin := ""
+		if ev.Fin {
+			fin = " FIN"
+		}
+		m.printf("event data %d%s (%d bytes)", id, fin, len(ev.Data))
 	case Writable:
 		m.printf("event writable %d", id)
 	case Closed:
@@ -389,78 +498,4 @@ func (e *End) text() string {
 		s += ": " + e.Err.Error()
 	}
 	return s
-}
-
-// parse reads a frame from a line such as DATA 1 "text", DATA 1 *100 (100 bytes), ERROR 1 6 "reason",
-// FLOW_CONTROL 1 1000, type200 0, or raw 53530000.
-func (m *machine) parse(line string) []byte {
-	line, _, _ = strings.Cut(line, "#")
-	times := 1
-	if at := strings.Index(line, " times "); at >= 0 {
-		times, _ = strconv.Atoi(strings.TrimSpace(line[at+7:]))
-		line = line[:at]
-	}
-	name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if name == "raw" {
-		b, err := hex.DecodeString(strings.ReplaceAll(rest, " ", ""))
-		if err != nil {
-			m.t.Fatal(err)
-		}
-		return b
-	}
-	var h codec.Header
-	for t := codec.Open; t <= codec.Priority; t++ {
-		if t.String() == name {
-			h.Type = t
-		}
-	}
-	if s, ok := strings.CutPrefix(name, "type"); ok {
-		n, _ := strconv.Atoi(s)
-		h.Type = codec.Type(n)
-	}
-	channel, rest, _ := strings.Cut(rest, " ")
-	id, err := strconv.ParseUint(channel, 10, 32)
-	if err != nil {
-		m.t.Fatalf("%q: %v", line, err)
-	}
-	h.Channel = uint32(id)
-	if s, ok := strings.CutPrefix(rest, "flags "); ok {
-		var flags string
-		flags, rest, _ = strings.Cut(s, " ")
-		n, _ := strconv.ParseUint(flags, 0, 8)
-		h.Flags = codec.Flags(n)
-	}
-	var payload []byte
-	for rest != "" {
-		var word string
-		if strings.HasPrefix(rest, `"`) {
-			q, err := strconv.QuotedPrefix(rest)
-			if err != nil {
-				m.t.Fatalf("%q: %v", line, err)
-			}
-			s, _ := strconv.Unquote(q)
-			payload, rest = append(payload, s...), strings.TrimSpace(rest[len(q):])
-			continue
-		}
-		word, rest, _ = strings.Cut(rest, " ")
-		if s, ok := strings.CutPrefix(word, "*"); ok {
-			n, _ := strconv.Atoi(s)
-			payload = append(payload, make([]byte, n)...)
-			continue
-		}
-		if k, v, ok := strings.Cut(word, "="); ok && k == "target" {
-			payload = codec.AppendParam(payload, codec.ParamTarget, []byte(v))
-			continue
-		}
-		n, err := strconv.ParseUint(word, 0, 32)
-		if err != nil {
-			m.t.Fatalf("%q: %v", line, err)
-		}
-		payload = binary.BigEndian.AppendUint32(payload, uint32(n))
-	}
-	var all []byte
-	for range times {
-		all = h.Append(all, payload)
-	}
-	return all
 }

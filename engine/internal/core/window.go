@@ -118,7 +118,7 @@ func (c *Conn) tune(now time.Duration, f *inflow, start, most uint32, memory *Bu
 	case want > f.size:
 		more := want - f.size
 		if memory != nil {
-			if more = uint32(min(int64(more), memory.Room())); !memory.Take(int(more)) {
+			if more = uint32(min(int64(more), memory.Spare())); !memory.Take(int(more)) {
 				return
 			}
 		}
@@ -149,9 +149,11 @@ func (c *Conn) fit(now time.Duration, r *record) {
 	}
 }
 
-// unfit gives back what a channel's window took from memory. The channel has ended.
-func (c *Conn) unfit(r *record) {
-	if start := c.startOf(r); r.in.size > start {
-		c.memory.Give(int(r.in.size - start))
+// grown is what a channel's window took from memory. A window that began larger than it turned out to be on a
+// base connection took nothing.
+func (c *Conn) grown(r *record) int {
+	if !c.peer.extended {
+		return 0
 	}
+	return int(r.in.size - min(r.in.size, c.startOf(r)))
 }

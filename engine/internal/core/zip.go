@@ -9,27 +9,31 @@ import (
 // COMPRESSED payloads (SPEC section 3). Windows count what they inflate to; deflate.go does the work.
 
 // unpack inflates the payload of a DATA frame if it is compressed, and books what it is long for the
-// connection's window. r is the channel's record, nil if it is closed. It returns false if that ended the
-// connection.
-func (c *Conn) unpack(now time.Duration, f *codec.Frame, r *record) bool {
-	if f.Flags&codec.Compressed != 0 && !c.inflate(now, f, r) {
-		return false
+// connection's window. r is the channel's record, nil if it has none, and v what the frame means to it. It
+// returns false if that ended the connection.
+func (c *Conn) unpack(now time.Duration, f *codec.Frame, r *record, v verdict) bool {
+	if f.Flags&codec.Compressed != 0 {
+		limit := min(c.cfg.MaxFrame, int(c.in.window))
+		if v != late { // what is late is bounded by the late credit
+			limit = min(limit, int(r.in.window))
+		}
+		if !c.inflate(now, f, limit) {
+			return false
+		}
 	}
 	return c.arrived(now, f, len(f.Payload))
 }
 
-// inflate puts what the payload of a frame inflates to in its place. It is valid until the next Step.
-func (c *Conn) inflate(now time.Duration, f *codec.Frame, r *record) bool {
-	limit := min(c.cfg.MaxFrame, int(c.in.window))
-	if r != nil {
-		limit = min(limit, int(r.in.window))
-	}
+// inflate puts what the payload of a frame inflates to, limit bytes at most, in its place. It is valid until the
+// next Step.
+func (c *Conn) inflate(now time.Duration, f *codec.Frame, limit int) bool {
 	packed := len(f.Payload)
 	buf, err := c.cfg.zipper.inflate(c.cfg.Pool, f.Payload, limit)
 	if err != nil {
 		c.fault(now, codec.CompressionError, f, err.Error())
 		return false
 	}
+	c.arena.dropInflated() // of a frame that was no event
 	c.arena.inflated = buf
 	f.Payload = buf.B
 	if packed > len(buf.B)*9/10 { // no correct peer compresses for that; the work was much for little
