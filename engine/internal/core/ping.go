@@ -109,9 +109,11 @@ func (p *pings) answer(now time.Duration, payload []byte) bool {
 	return false
 }
 
-// hello notes that HELLO leaves.
+// hello notes that HELLO leaves, before all PINGs that are waiting to.
 func (p *pings) hello(now time.Duration) {
-	p.open[0], p.n = ping{at: microseconds(now)}, 1
+	copy(p.open[1:], p.open[:])
+	p.open[0], p.n = ping{at: microseconds(now)}, min(p.n+1, maxPings)
+	p.unsent = min(p.unsent, p.n-1)
 }
 
 // helloAnswered takes the answer to HELLO, and returns whether it was missing.

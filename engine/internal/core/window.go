@@ -145,9 +145,10 @@ func (c *Conn) fit(now time.Duration, r *record) {
 	}
 }
 
-// unfit gives back what a channel's window took from memory. The channel has ended.
+// unfit gives back what a channel's window took from memory. The channel has ended. While the peer is unknown,
+// or a base peer, windows have taken nothing, whatever they may be meant to be.
 func (c *Conn) unfit(r *record) {
-	if start := c.startOf(r); r.in.size > start {
+	if start := c.startOf(r); c.peer.extended && r.in.size > start {
 		c.memory.Give(int(r.in.size - start))
 	}
 }
