@@ -55,7 +55,7 @@ type source struct{ left int64 }
 func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer {
 	switch string(r.Target) {
 	case "", "echo":
-		return engine.Answer{ManualCredit: true}
+		return engine.Answer{ManualCredit: true, Compress: true}
 	case "discard":
 		ch.SetContext(discard{})
 		return engine.Answer{}
@@ -64,7 +64,7 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 		s := &source{n}
 		ch.SetContext(s)
 		h.fill(ch, s)
-		return engine.Answer{}
+		return engine.Answer{Compress: true}
 	}
 	return engine.Answer{Code: engine.Refused}
 }
