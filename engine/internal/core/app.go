@@ -18,7 +18,7 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, byHandCredit 
 	if byHandCredit {
 		r.flags |= byHand
 	}
-	r.in.window, r.out = startWindow, startWindow
+	c.startWindows(r)
 	c.push(r, params)
 	if code := c.cannotOpen(); code != codec.NoError {
 		c.dropSegments(r)
@@ -114,8 +114,8 @@ func (c *Conn) Collect(now time.Duration, h Handle) {
 	if r == nil || r.flags&byHand == 0 {
 		return
 	}
-	if r.in.owed+r.consumed.Load() >= startWindow/2 {
-		r.in.consume(r.consumed.Swap(0))
+	if r.in.owed+r.consumed.Load() >= c.window()/2 {
+		r.in.consume(r.consumed.Swap(0), c.window())
 	}
 	c.settle(now, h.Slot, r)
 }
@@ -128,7 +128,7 @@ func (c *Conn) Close(now time.Duration, h Handle) {
 		return
 	}
 	r.flags |= appClosed
-	r.in.consume(r.in.unconsumed())
+	r.in.consume(c.window(), c.window())
 	if r.in.owed > 0 {
 		c.settle(now, h.Slot, r)
 	}

@@ -38,7 +38,7 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 	if r.state == idle || r.state == closed {
 		return fmt.Errorf("is not live")
 	}
-	if r.in.window+r.in.owed > startWindow {
+	if r.in.window+r.in.owed > c.window() {
 		return fmt.Errorf("window %d and %d owed", r.in.window, r.in.owed)
 	}
 	if control := c.queue.HasControl(c.arena.flows, slot); control != (r.flags&sendAny != 0) {

@@ -17,6 +17,9 @@ type Config struct {
 	// refused.
 	MaxChannels int
 
+	// StartWindow is 65,536 if 0. Only simulations, where both sides agree on it, set another.
+	StartWindow int
+
 	Timeouts Timeouts
 
 	// Pool is where payloads that outlive a call are kept. It must not be nil.
@@ -34,6 +37,9 @@ func (c *Config) Prepare() {
 	}
 	if c.MaxChannels <= 0 {
 		c.MaxChannels = 65536
+	}
+	if c.StartWindow <= 0 {
+		c.StartWindow = startWindow
 	}
 	c.Timeouts.defaults()
 }

@@ -205,6 +205,12 @@ func (c *Conn) slots(match func(id, slot uint32) bool) []uint32 {
 	return out
 }
 
+// window is the receive window of a channel at its start.
+func (c *Conn) window() uint32 { return uint32(c.cfg.StartWindow) }
+
+// startWindows sets the windows of a new channel.
+func (c *Conn) startWindows(r *record) { r.in.window, r.out = c.window(), outflow(c.window()) }
+
 // ours returns whether channels of this id are opened by this side.
 func (c *Conn) ours(id uint32) bool { return (id&1 == 1) == c.client }
 

@@ -2,7 +2,7 @@ package core
 
 // inflow is the receive window of a channel: a peer's fault is returned, our own panics.
 //
-//	startWindow = what the peer may send + what the application has not consumed + what is owed
+//	start = what the peer may send + what the application has not consumed + what is owed
 type inflow struct {
 	window uint32 // what the peer may send
 	owed   uint32 // consumed and not granted yet
@@ -17,16 +17,16 @@ func (f *inflow) take(n int) bool {
 	return true
 }
 
-// unconsumed is what the application has and did not consume.
-func (f *inflow) unconsumed() uint32 { return startWindow - f.window - f.owed }
+// unconsumed is what the application has and did not consume, of a window that was start once.
+func (f *inflow) unconsumed(start uint32) uint32 { return start - f.window - f.owed }
 
 // consume books n bytes as consumed. More than is unconsumed counts as all of it.
-func (f *inflow) consume(n uint32) { f.owed += min(n, f.unconsumed()) }
+func (f *inflow) consume(n, start uint32) { f.owed += min(n, f.unconsumed(start)) }
 
 // grant moves what is owed into the window and returns it.
-func (f *inflow) grant() uint32 {
+func (f *inflow) grant(start uint32) uint32 {
 	n := f.owed
-	if f.window+n > startWindow {
+	if f.window+n > start {
 		panic("core: granting more than was consumed")
 	}
 	f.window, f.owed = f.window+n, 0

@@ -100,7 +100,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 		r.flags &^= cameSinceGrant
 		h.Type = codec.FlowControl
 		var p [4]byte
-		binary.BigEndian.PutUint32(p[:], r.in.grant())
+		binary.BigEndian.PutUint32(p[:], r.in.grant(c.window()))
 		b.frame(c.cfg.Pool, h, p[:])
 	}
 	if send&sendCloseAck != 0 {

@@ -242,7 +242,7 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 	}
 	if code != codec.NoError {
 		c.arena.Refused.Add(1)
-		c.late += startWindow + lateSlack
+		c.late += int64(c.window()) + lateSlack
 		c.refused = append(c.refused, refusal{f.Channel, code})
 		c.token(now)
 		return
@@ -250,7 +250,7 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 	h := c.arena.Open()
 	r := c.arena.attach(h)
 	r.id, r.state, r.flags = f.Channel, open, held
-	r.in.window, r.out = startWindow, startWindow
+	c.startWindows(r)
 	if c.channels == nil {
 		c.channels = make(map[uint32]uint32)
 	}
@@ -274,7 +274,7 @@ func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *recor
 	r.flags |= cameSinceGrant
 	deaf := r.gate.isShut() // closed by the application, which waits for nothing more
 	if deaf || r.flags&byHand == 0 {
-		r.in.consume(uint32(n))
+		r.in.consume(uint32(n), c.window())
 		c.settle(now, slot, r)
 	}
 	if !deaf {

@@ -14,7 +14,7 @@ type soon struct {
 func (c *Conn) settle(now time.Duration, slot uint32, r *record) {
 	switch {
 	case c.phase != running || r.state != open && r.state != opening:
-	case r.in.owed >= startWindow/2:
+	case r.in.owed >= c.window()/2:
 		c.control(slot, sendGrant)
 	default:
 		c.wait(now, slot, r, owing)
@@ -71,11 +71,11 @@ func (c *Conn) tickSoon(now time.Duration) {
 // patience if it sent nothing since the last one (smallGrant); so while it has nothing to win, because the
 // application still has to read what came, small ones wait until they are larger together.
 func (c *Conn) grantSmall(slot uint32, r *record) {
-	r.in.consume(r.consumed.Swap(0))
+	r.in.consume(r.consumed.Swap(0), c.window())
 	if r.in.owed == 0 || r.state != open && r.state != opening {
 		return
 	}
-	if r.in.owed >= smallGrant || r.flags&cameSinceGrant != 0 || r.in.unconsumed() == 0 {
+	if r.in.owed >= smallGrant || r.flags&cameSinceGrant != 0 || r.in.unconsumed(c.window()) == 0 {
 		c.control(slot, sendGrant)
 	}
 }
