@@ -168,9 +168,6 @@ func (w *World) handle(s int, l *letter) {
 			e.reset, e.code = true, codec.Code(l.n)
 		}
 		sd.conn.Reset(l.h, codec.Code(l.n))
-		if w.setup.Hostile {
-			w.model.localEnd(l.ch.id)
-		}
 	}
 }
 
@@ -241,6 +238,9 @@ func (w *World) release(s, pick int) {
 	}
 	i := pick % len(sd.kept)
 	h := sd.kept[i].ends[s].h
+	if w.setup.Hostile {
+		w.model.released(sd.kept[i].id)
+	}
 	sd.kept[i] = sd.kept[len(sd.kept)-1]
 	sd.kept = sd.kept[:len(sd.kept)-1]
 	sd.conn.Release(h)

@@ -29,6 +29,7 @@ type end struct {
 	closing bool // and Close has reached the core
 	reset   bool // and it was Reset
 	refused bool
+	deaf    bool // it was shut when it ended
 	over    bool // Closed was reported, or it was refused
 	expired bool // this side's core ended it for time
 	await   bool // it was turned away and waits for Writable

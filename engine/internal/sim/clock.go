@@ -79,6 +79,10 @@ func (w *World) tick(s int) {
 	}
 	sd.conn.Tick(w.now)
 	w.events(s)
+	if !sd.closed && !sd.busy && sd.conn.Deadline(w.now) <= w.now { // what is due is due with the next batch
+		w.build(s)
+		w.events(s)
+	}
 	if sd.closed {
 		return
 	}

@@ -17,7 +17,7 @@ func (w *World) events(s int) {
 			break
 		}
 		w.event(s, ev)
-		if ev.Channel.Slot != 0 && sd.react != NumKinds && !sd.down {
+		if ev.Channel.Slot != 0 && !w.setup.Hostile && sd.react != NumKinds && !sd.down {
 			kind := sd.react
 			sd.react = NumKinds
 			w.reaction(s, kind, ev.Channel)
@@ -45,6 +45,9 @@ func (w *World) event(s int, ev *core.Event) {
 		w.tracef("   %s hears %s", sideNames[s], describe(ev))
 	}
 	w.Stats.Events[ev.Kind]++
+	if w.setup.Hostile {
+		w.model.hear(w, ev)
+	}
 	if sd.down {
 		w.failf("ids and states", "the %s hears event %d after the end", sideNames[s], ev.Kind)
 	}
@@ -160,7 +163,7 @@ func (w *World) hearClosed(s int, ch *channel, end *core.End) {
 	e.over = true
 	w.mark('c', uint64(ch.id), uint64(end.Code))
 	w.judgeChannel(s, ch, end)
-	e.shut = true
+	e.deaf, e.shut = e.shut, true
 	sd.remove(s, ch)
 	if sd.keep {
 		sd.conn.Keep(e.h)

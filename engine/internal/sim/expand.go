@@ -181,6 +181,7 @@ func (w *swarm) fill(s *Script) {
 		n = w.upTo(64, 1024)
 	}
 	s.Ops = make([]Op, n)
+	tame := !w.one(4)
 	for i := range s.Ops {
 		r := w.Uint64()
 		op := &s.Ops[i]
@@ -190,6 +191,11 @@ func (w *swarm) fill(s *Script) {
 		}
 		op.Pick = uint16(r >> 16)
 		op.N = w.numbers[op.Kind][r>>32&15]
+		if op.Kind == Frame {
+			if op.N = op.N&0xff | uint32(r>>32)&^0xff; tame && r>>56 != 0 {
+				op.N |= 0x8000 // nothing odd
+			}
+		}
 	}
 	// What ends a connection happens once at most.
 	for _, k := range []Kind{Cut, Break, Flip, GoAway, Quit, Abort} {

@@ -28,6 +28,12 @@ func (w *World) live() {
 	if w.setup.Hostile {
 		w.peer.leave(w)
 	}
+	if w.setup.Hostile {
+		if w.run("to end", w.over) {
+			w.model.finish(w)
+		}
+		return
+	}
 	if !w.run("to deliver what was written", w.settled) {
 		return
 	}
@@ -123,6 +129,7 @@ func (w *World) pump() (moved bool) {
 				break
 			}
 		}
+		w.events(s)
 		w.deliver(s, 1<<30)
 		w.events(s)
 		moved = moved || w.links[s].came != came || sd.stream-uint64(sd.conn.Unsent()) != out || len(sd.letters) > 0

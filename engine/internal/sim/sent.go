@@ -11,7 +11,11 @@ import (
 func (w *World) sent(s int, p []byte) {
 	sd := &w.sides[s]
 	for len(p) > 0 {
-		f, more, fault := decode(p, !sd.spoken)
+		pong := int64(256)
+		if !sd.spoken { // the answer to a HELLO
+			pong = 2048
+		}
+		f, more, fault := decode(p, 256, pong)
 		if more || fault != 0 {
 			w.failf("wire", "the %s sends what is no frame (%v, cut %v): %x", sideNames[s], fault, more, p[:min(len(p), 20)])
 			return

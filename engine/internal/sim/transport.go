@@ -61,6 +61,9 @@ func (w *World) feed(s int, p []byte) {
 	w.visit(s, len(p))
 	sd.lastIn = w.now
 	w.mark('f', uint64(s), uint64(len(p)))
+	if w.setup.Hostile {
+		w.model.before(w)
+	}
 	for w.split != 0 && len(p) > 1 {
 		w.split = mix(w.split)
 		n := 1 + int(w.split%uint64(min(len(p)-1, 40)))
@@ -134,6 +137,7 @@ func (w *World) peerClosed(s int, rough bool) {
 	sd := &w.sides[s]
 	w.links[s].told = true
 	w.sound = false
+	w.model.eof = true
 	sd.cause.eof, sd.cause.broken, sd.cause.halfAt = true, sd.cause.broken || rough, w.now
 	w.mark('e', uint64(s), 0)
 	var err error

@@ -19,8 +19,8 @@ type wireFrame struct {
 }
 
 // decode reads the frame at the head of b by SPEC section 1, steps 1 and 2. It returns more if b ends
-// before it can tell. helloOK is whether PING and PONG may have the length of a HELLO.
-func decode(b []byte, helloOK bool) (f wireFrame, more bool, fault codec.Code) {
+// before it can tell. A PING and a PONG may have that many bytes.
+func decode(b []byte, ping, pong int64) (f wireFrame, more bool, fault codec.Code) {
 	for i := 0; i < 2 && i < len(b); i++ {
 		if b[i] != 'S' {
 			return f, false, codec.ProtocolError
@@ -42,10 +42,10 @@ func decode(b []byte, helloOK bool) (f wireFrame, more bool, fault codec.Code) {
 	case f.typ == 5 && length > 0:
 		lo, hi = 4, 1024
 	case f.typ == 5:
-	case (f.typ == 6 || f.typ == 7) && helloOK:
-		hi = 2048
-	case f.typ == 6 || f.typ == 7:
-		hi = 256
+	case f.typ == 6:
+		hi = ping
+	case f.typ == 7:
+		hi = pong
 	case f.typ == 8:
 		lo, hi = 4, 4
 	case f.typ == 9:

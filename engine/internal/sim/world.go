@@ -123,6 +123,9 @@ func (w *World) channel(id uint32) *channel {
 	if id == 0 {
 		return nil
 	}
+	if w.setup.Hostile && int(1-id&1) != w.setup.Core {
+		return w.peer.opens[id]
+	}
 	list := w.chans[1-id&1]
 	if i := int(id-1) / 2; i < len(list) {
 		return list[i]
