@@ -189,11 +189,17 @@ func (w *swarm) fill(s *Script) {
 		if r>>8&255 >= w.bias {
 			op.Side = Server
 		}
+		if s.Setup.Hostile {
+			op.Side = uint8(s.Setup.Core)
+		}
 		op.Pick = uint16(r >> 16)
 		op.N = w.numbers[op.Kind][r>>32&15]
 		if op.Kind == Frame {
-			if op.N = op.N&0xff | uint32(r>>32)&^0xff; tame && r>>56 != 0 {
+			switch op.N = op.N&0xff | uint32(r>>32)&^0xff; {
+			case tame && r>>56 != 0:
 				op.N |= 0x8000 // nothing odd
+			case r>>56 < 40:
+				op.N = op.N&^0xff00 | 0x500 // any frame on any channel
 			}
 		}
 	}

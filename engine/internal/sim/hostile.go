@@ -99,6 +99,11 @@ func (p *hostile) sendFrame(w *World, pick uint16, n uint32) {
 func (p *hostile) target(w *World, typ byte, pick uint16, odd uint32) uint32 {
 	m := &w.model
 	switch {
+	case odd >= 5 && odd < 12:
+		if id, ok := p.pick(w, pick, func(*modelChannel) bool { return true }); ok {
+			return id
+		}
+		return p.next
 	case odd == 2:
 		return [...]uint32{0, 1, 2, 1<<31 - 1, 1 << 31, 1<<32 - 2, 1<<32 - 1}[w.random(7)]
 	case odd == 3 || odd == 4: // not in use any more, or not yet
@@ -114,29 +119,35 @@ func (p *hostile) target(w *World, typ byte, pick uint16, odd uint32) uint32 {
 		return 0
 	case typ == 5 && pick%32 == 0:
 		return 0
-	case typ == 4 && pick%8 != 0: // what waits for it
-		p.known = p.known[:0]
-		for id, c := range m.chans {
-			if c.state != mOpen {
-				p.known = append(p.known, id)
-			}
+	}
+	id, ok := p.pick(w, pick, func(c *modelChannel) bool {
+		if typ == 4 && pick%8 != 0 { // what waits for it
+			return c.state != mOpen
 		}
-	default:
-		p.known = p.known[:0]
-		for id, c := range m.chans {
-			if c.state != mOpening && c.state != mAbandoned || odd == 5 {
-				p.known = append(p.known, id)
-			}
+		return c.state != mOpening && c.state != mAbandoned
+	})
+	switch {
+	case ok:
+		return id
+	case m.theirs > 0: // closed, or its OPEN is on the way
+		return m.theirs
+	}
+	return p.next
+}
+
+// pick returns one of the channels that are not closed, and for which may returns true.
+func (p *hostile) pick(w *World, pick uint16, may func(*modelChannel) bool) (id uint32, ok bool) {
+	p.known = p.known[:0]
+	for id, c := range w.model.chans {
+		if may(c) {
+			p.known = append(p.known, id)
 		}
 	}
 	if len(p.known) == 0 {
-		if m.theirs > 0 {
-			return m.theirs // closed, or its OPEN is on the way
-		}
-		return p.next
+		return 0, false
 	}
 	slices.Sort(p.known)
-	return p.known[int(pick)%len(p.known)]
+	return p.known[int(pick)%len(p.known)], true
 }
 
 // payload is what a frame carries.

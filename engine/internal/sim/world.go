@@ -71,11 +71,11 @@ func (w *World) Run(s *Script) (f *Failure) {
 	for i := range s.Ops {
 		w.step = i
 		w.do(&s.Ops[i])
-		if w.fail != nil {
+		w.Stats.Steps++
+		if w.fail != nil || w.over() {
 			break
 		}
 	}
-	w.Stats.Steps += uint64(len(s.Ops))
 	if w.fail == nil {
 		w.step = len(s.Ops)
 		w.live()
