@@ -1,6 +1,9 @@
 package sim
 
-import "math/rand/v2"
+import (
+	"math/bits"
+	"math/rand/v2"
+)
 
 // Expand makes a script of a seed.
 func Expand(seed uint64) *Script {
@@ -38,11 +41,7 @@ func (w *swarm) one(n int) bool { return w.IntN(n) == 0 }
 
 // upTo is a number from lo to hi, of which every order of magnitude is as likely.
 func (w *swarm) upTo(lo, hi int) int {
-	span := hi / lo
-	n := lo
-	for span > 1 && w.one(2) == false {
-		n, span = n*2, span/2
-	}
+	n := lo << w.IntN(bits.Len(uint(max(hi/lo, 1))))
 	return min(hi, n+w.IntN(n+1))
 }
 
@@ -116,6 +115,9 @@ func (w *swarm) weigh() {
 	if w.setup.Hostile {
 		weights[Frame] = 40 + w.IntN(60)
 		some(2, Flood, Raw, Damage)
+		if w.one(2) { // much is going on with channels of the core's own
+			weights[Open], weights[Close], weights[Turn] = 30, 20, weights[Turn]+20
+		}
 		if w.one(2) {
 			weights[Raw], weights[Damage] = 0, 0 // they end the connection soon
 		}

@@ -18,6 +18,9 @@ type World struct {
 	Stats Stats
 	Trace func(string) // if not nil, hears what happens
 
+	// Unfinished leaves out the liveness phase.
+	Unfinished bool
+
 	setup   Setup
 	pool    *pool.Pool
 	now     time.Duration
@@ -75,6 +78,9 @@ func (w *World) Run(s *Script) (f *Failure) {
 		if w.fail != nil || w.over() {
 			break
 		}
+	}
+	if w.Unfinished {
+		return w.fail
 	}
 	if w.fail == nil {
 		w.step = len(s.Ops)
