@@ -201,7 +201,7 @@ func (w *swarm) fill(s *Script) {
 			case tame && r>>56 != 0:
 				op.N |= 0x8000 // nothing odd
 			case r>>56 < 40:
-				op.N = op.N&^0xff00 | 0x500 // any frame on any channel
+				op.N = op.N&^0xff00 | 0x500 + uint32(r>>48)&0x100 // any frame on any channel
 			}
 		}
 	}

@@ -100,7 +100,8 @@ func (p *hostile) target(w *World, typ byte, pick uint16, odd uint32) uint32 {
 	m := &w.model
 	switch {
 	case odd >= 5 && odd < 12:
-		if id, ok := p.pick(w, pick, func(*modelChannel) bool { return true }); ok {
+		rare := odd%2 == 0
+		if id, ok := p.pick(w, pick, func(c *modelChannel) bool { return !rare || c.state != mOpen }); ok {
 			return id
 		}
 		return p.next
