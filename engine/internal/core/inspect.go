@@ -63,8 +63,9 @@ type ConnView struct {
 	Refusals int    // waiting to be sent
 	Carried  int    // bytes of memory that hold a frame that is cut
 
-	Soon time.Duration // when what waits for a while is sent
-	Due  time.Duration // when something may end
+	Soon  time.Duration // when what waits for a while is sent
+	Due   time.Duration // when something may end
+	Grace time.Duration // nothing ends before
 }
 
 // Look shows the connection.
@@ -72,7 +73,7 @@ func (c *Conn) Look(now time.Duration) ConnView {
 	v := ConnView{
 		Phase: uint8(c.phase), Late: c.late, Tokens: c.bucket.tokens, Accepted: int(c.accepted), NextID: c.nextID,
 		Pongs: int(c.pongs.n), Pings: int(c.pings.n), Refusals: len(c.refused), Soon: c.soonest(),
-		Due: max(c.firstEnd(now), c.grace),
+		Due: max(c.firstEnd(now), c.grace), Grace: c.grace,
 	}
 	if c.carry != nil {
 		v.Carried = c.carry.Cap()

@@ -233,13 +233,15 @@ func (m *model) localEnd(w *World, id uint32, silent bool) {
 	c := m.chans[id]
 	m.ended(w, id)
 	m.answers -= 20
-	if s := m.slots[id]; s != nil {
-		s.acks = 0
-		s.refused = c != nil && !silent // a word must leave
-		m.free(id, s)
+	if silent { // what was to be answered is
+		return
 	}
 	delete(m.acks, id)
-	if c != nil && !silent {
+	if s := m.slots[id]; s != nil {
+		s.acks, s.refused = 0, c != nil
+		m.free(id, s)
+	}
+	if c != nil {
 		m.resets[id] = true
 	}
 }
