@@ -203,6 +203,9 @@ func (w *World) over() bool {
 // stuck notes that side s ended something for time: in the liveness phase, a while after its beginning, that
 // should not be necessary any more.
 func (w *World) stuck(s int, what string, id uint32) {
+	if d := w.sides[s].draining; d != 0 && d < w.since {
+		return // it was to end anyway
+	}
 	if w.alive && !w.setup.Hostile && !w.cutOff() && w.now-w.since > w.patient {
 		w.failf("liveness", "the %s ends %s %d for time, though nothing hinders it", sideNames[s], what, id)
 	}

@@ -151,6 +151,9 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 func (w *World) judgeConn(s int, end *core.End) {
 	sd, other := &w.sides[s], &w.sides[1-s]
 	sd.endCode = end.Code
+	if end.Code == codec.Calm && !end.Remote && !w.setup.Hostile {
+		w.arrived(s)
+	}
 	switch {
 	case w.setup.Hostile:
 		w.peer.down(w, s, end)
@@ -161,6 +164,7 @@ func (w *World) judgeConn(s int, end *core.End) {
 	case end.Remote && other.down && other.endCode == end.Code:
 	case end.Remote && w.links[1-s].tainted:
 	case end.Code == codec.Cancelled && sd.quit:
+	case end.Code == codec.Calm && w.dribbled:
 	case end.Code == codec.Timeout && w.mayTimeOut(s):
 		w.stuck(s, "connection", 0)
 	default:

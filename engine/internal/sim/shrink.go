@@ -3,9 +3,9 @@ package sim
 import "slices"
 
 // Shrink looks for the shortest script that still fails in the way s does, and returns it with its failure.
-// It runs at most so many worlds.
-func Shrink(s *Script, f *Failure, runs int) (*Script, *Failure) {
-	h := &shrinker{w: NewWorld(), oracle: f.Oracle, left: runs}
+// It runs at most so many operations.
+func Shrink(s *Script, f *Failure, operations int) (*Script, *Failure) {
+	h := &shrinker{w: NewWorld(), oracle: f.Oracle, left: operations}
 	best := &Script{s.Setup, slices.Clone(s.Ops[:min(len(s.Ops), f.Step+1)])}
 	if !h.try(best) {
 		best.Ops = slices.Clone(s.Ops)
@@ -30,14 +30,15 @@ func Shrink(s *Script, f *Failure, runs int) (*Script, *Failure) {
 type shrinker struct {
 	w      *World
 	oracle string // that must fail
-	left   int    // runs
+	left   int    // operations to run
 	kept   int    // scripts that were shorter and failed
 	found  *Failure
 }
 
 // try returns whether s fails as it should.
 func (h *shrinker) try(s *Script) bool {
-	if h.left--; h.left < 0 {
+	const lively = 200 // what the liveness phase counts
+	if h.left -= lively + len(s.Ops); h.left < 0 {
 		return false
 	}
 	f := h.w.Run(s)

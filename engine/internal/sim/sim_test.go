@@ -25,7 +25,7 @@ func TestWorlds(t *testing.T) {
 	w := NewWorld()
 	for seed := range slice() {
 		if f := w.RunSeed(seed); f != nil {
-			s, short := Shrink(Expand(seed), f, 2000)
+			s, short := Shrink(Expand(seed), f, 5_000_000)
 			t.Fatalf("%v\nscripts/simulate -seed %d\n\n# %v\n%v", f, seed, short, s)
 		}
 	}

@@ -60,7 +60,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.verbose, "v", false, "with a seed or -play: print what happens")
 	f.StringVar(&o.play, "play", "", "play the script in this `file`")
 	f.StringVar(&o.regress, "regress", "", "write the shortened script of a failure into this `directory`")
-	f.IntVar(&o.shrink, "shrink", 20_000, "run at most so many worlds to shorten the script of a failure; 0 does not")
+	f.IntVar(&o.shrink, "shrink", 10_000_000, "run at most so many `operations` to shorten the script of a failure; 0 does not")
 	f.BoolVar(&o.model, "small", false, "look at every way that two small conversations can go")
 	f.BoolVar(&o.quiet, "q", false, "show no progress")
 	if err := f.Parse(args); err != nil {
