@@ -63,8 +63,10 @@ func (c *Conn) nextBeat() time.Duration {
 		return c.started + t.FirstFrame
 	case c.pings.beats == 0:
 		return c.received + t.Keepalive
-	default:
+	case c.pings.beats == 1:
 		return c.pings.beatAt + t.Keepalive
+	default: // a PING after a sleep is one more, and no reason to end earlier
+		return max(c.pings.beatAt+t.Keepalive, c.received+3*t.Keepalive)
 	}
 }
 

@@ -1,0 +1,174 @@
+package sim
+
+import (
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
+)
+
+// maxWindow is the largest window there may be.
+const maxWindow = 1<<31 - 1
+
+// look is what the oracle does after each operation: it looks at one channel of the side that acted, in
+// turn, and now and then at the side. What is wrong once stays wrong, so that this finds it soon.
+func (w *World) look(s int) {
+	sd := &w.sides[s]
+	w.turn++
+	if n := len(sd.live); n > 0 && w.sound && !w.setup.Hostile {
+		w.checkChannel(sd.live[w.turn%n])
+	}
+	if w.turn%32 == 0 && !sd.script {
+		w.checkSlots(s)
+	}
+}
+
+// lookAtAll is look at everything.
+func (w *World) lookAtAll() {
+	for s := range w.sides {
+		if w.sides[s].script {
+			continue
+		}
+		w.checkSlots(s)
+		for _, ch := range w.sides[s].live {
+			if w.sound && !w.setup.Hostile {
+				w.checkChannel(ch)
+			}
+		}
+	}
+}
+
+// checkChannel checks that no byte of the windows of ch is lost or made up, in both directions:
+//
+//	what the sender may send + DATA on the way + grants on the way = what the receiver lets it send
+//	what the receiver lets it send + unread + owed                 = the start window
+func (w *World) checkChannel(ch *channel) {
+	if !w.sound || ch.id == 0 {
+		return
+	}
+	for from := range ch.ends {
+		a, b := &w.view[0], &w.view[1]
+		e, o := &ch.ends[from], &ch.ends[1-from]
+		sends := e.has && w.sides[from].conn.View(e.h, a) && a.State < core.StateCrossed
+		takes := o.has && w.sides[1-from].conn.View(o.h, b) && b.State < core.StateCrossed
+		if !o.has && !o.heard && ch.opener == from { // OPEN is on the way
+			*b = core.ChannelView{Window: int64(w.setup.Window), State: core.StateIdle}
+			takes = true
+		}
+		if sends && takes && b.Window != a.Out+int64(e.onLink)+int64(o.grants) {
+			w.failf("window conservation", "channel %d, %s to %s: may send %d, on the way %d, granted %d, but window %d",
+				ch.id, sideNames[from], sideNames[1-from], a.Out, e.onLink, o.grants, b.Window)
+		}
+		if sends && (a.Out < 0 || a.Out > maxWindow) {
+			w.failf("window conservation", "channel %d: window %d", ch.id, a.Out)
+		}
+		if takes && (b.State == core.StateOpen || b.State == core.StateOpening) {
+			w.checkUnread(ch, o, b)
+		}
+	}
+}
+
+// checkUnread checks that what came and was not granted is what the application has.
+func (w *World) checkUnread(ch *channel, e *end, v *core.ChannelView) {
+	unread := int64(e.unread) + v.Uncounted
+	if e.closing || !e.byHand {
+		unread = 0
+	}
+	if v.Window < 0 || v.Owed < 0 || v.Window+v.Owed+unread != int64(w.setup.Window) {
+		w.failf("window conservation", "channel %d: window %d, owed %d, unread %d (%d of them consumed): not %d",
+			ch.id, v.Window, v.Owed, unread, v.Uncounted, w.setup.Window)
+	}
+}
+
+// checkSlots checks what a side holds for its peer, and its other bounds.
+func (w *World) checkSlots(s int) {
+	sd := &w.sides[s]
+	if sd.down {
+		return
+	}
+	v := sd.conn.Look(w.now)
+	held := 0
+	for _, list := range [][]*channel{sd.live, sd.kept} {
+		for _, ch := range list {
+			if ch.opener != s {
+				held++
+			}
+		}
+	}
+	if held > v.Accepted || v.Accepted > sd.cfg.MaxChannels {
+		w.failf("slots", "the %s has %d channels of its peer's in %d slots of %d", sideNames[s], held, v.Accepted,
+			sd.cfg.MaxChannels)
+	}
+	if v.Pongs > 4 || v.Pings > 4 || v.Late < 0 || v.Tokens < 0 {
+		w.failf("memory", "%d PONGs and %d PINGs, late credit %d, %d tokens", v.Pongs, v.Pings, v.Late, v.Tokens)
+	}
+}
+
+// asHeard is a code of ERROR on a channel as its receiver reports it.
+func asHeard(c codec.Code) codec.Code {
+	if c == codec.NoError {
+		return codec.Cancelled
+	}
+	return c.Known()
+}
+
+// judgeChannel checks that a channel had a reason to end as it did on side s.
+func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
+	e, o := &ch.ends[s], &ch.ends[1-s]
+	switch {
+	case end.Conn:
+	case w.setup.Hostile:
+		w.peer.closed(w, s, ch, end)
+	case end.Clean:
+		if !e.closing && !o.closing {
+			w.failf("ids and states", "channel %d ends cleanly, and nobody closed it", ch.id)
+		}
+		if !e.shut && !w.sides[s].quit && e.read != o.written {
+			w.failf("order and once", "channel %d ends cleanly after %d bytes of %d", ch.id, e.read, o.written)
+		}
+		if !o.closing && e.left != e.written {
+			w.failf("order and once", "channel %d is closed after %d bytes of %d", ch.id, e.left, e.written)
+		}
+	case end.Remote:
+		switch code := end.Code; {
+		case (o.reset || o.refused) && code == asHeard(o.code):
+		case o.expired && code == codec.Timeout:
+		case !o.has && code == codec.Refused:
+		case w.sides[1-s].draining != 0 && code == codec.Refused:
+		default:
+			w.failf("ids and states", "channel %d was reset with %v, and not by the peer", ch.id, code)
+		}
+	case end.Code == codec.Timeout && w.mayTimeOutOn(s, e):
+		if e.expired = true; !o.expired { // who stops waiting for an ACK does not say so
+			w.stuck(s, "channel", ch.id)
+		}
+	case end.Code == codec.Refused && (w.sides[s].draining != 0 || w.sides[1-s].draining != 0):
+	case e.reset && (end.Code == e.code || e.code == 0 && end.Code == codec.Cancelled):
+	default:
+		w.failf("ids and states", "channel %d ends with %v on the %s, for no reason", ch.id, end.Code, sideNames[s])
+	}
+}
+
+// judgeConn checks that a connection had a reason to end as it did on side s.
+func (w *World) judgeConn(s int, end *core.End) {
+	sd, other := &w.sides[s], &w.sides[1-s]
+	sd.endCode = end.Code
+	if end.Code == codec.Calm && !end.Remote && !w.setup.Hostile {
+		w.arrived(s)
+	}
+	switch {
+	case w.setup.Hostile:
+		w.peer.down(w, s, end)
+	case sd.aborted:
+	case end.Err != nil && sd.cause.eof:
+	case end.Clean && (sd.draining != 0 || other.draining != 0):
+	case w.links[s].tainted:
+	case end.Remote && other.down && other.endCode == end.Code:
+	case end.Remote && w.links[1-s].tainted:
+	case end.Code == codec.Cancelled && sd.quit:
+	case end.Code == codec.Calm && w.dribbled:
+	case end.Code == codec.Timeout && w.mayTimeOut(s):
+		w.stuck(s, "connection", 0)
+	default:
+		w.failf("ids and states", "the %s's connection ends with %v (%s, %v), for no reason", sideNames[s], end.Code,
+			end.Reason, end.Err)
+	}
+}
