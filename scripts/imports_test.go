@@ -37,6 +37,9 @@ var allowed = map[string][]string{
 		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
 	"scripts": {},
 
+	"engine/internal/sim":          {"codec", "pool", "sched", "engine/internal/core"},
+	"engine/internal/sim/simulate": {"codec", "engine/internal/core", "engine/internal/sim", "github.com/schollz/progressbar/v3"},
+
 	"cmd/internal/flags": {"engine"},
 	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin"},
 	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "engine", "github.com/schollz/progressbar/v3"},

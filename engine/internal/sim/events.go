@@ -11,9 +11,10 @@ import (
 func (w *World) events(s int) {
 	sd := &w.sides[s]
 	ev := &w.ev
-	for n := 0; sd.conn.Step(w.now, ev); n++ {
-		if n > 1_000_000 {
-			w.failf("progress", "the %s reports without end", sideNames[s])
+	frames, channels := sd.arena.FramesIn, uint64(len(sd.live))
+	for n := uint64(0); sd.conn.Step(w.now, ev); n++ {
+		if came := sd.arena.FramesIn - frames; n > came+4*channels+16 {
+			w.failf("progress", "the %s reports %d events of %d frames", sideNames[s], n, came)
 			break
 		}
 		w.event(s, ev)

@@ -78,7 +78,8 @@ func number(n uint32, more ...byte) []byte {
 
 // sendFrame sends a frame. The low byte of n says which type, the next how odd it is, the rest how much.
 func (p *hostile) sendFrame(w *World, pick uint16, n uint32) {
-	types := [...]byte{1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6, 7, 8, 8, 8, 8, 8, 128, 255, 9, 0, 77}
+	types := [...]byte{1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6, 7, 8, 8, 8, 8, 8, 128, 255,
+		9, 0, 77}
 	typ := types[n%uint32(len(types))]
 	odd := n >> 8 & 0xff
 	if odd > 16 && typ != 1 && typ < 9 && n%31 == 0 {

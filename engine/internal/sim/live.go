@@ -232,14 +232,7 @@ func (w *World) finish() {
 			w.failf("liveness", "the %s is not at its end", sideNames[s])
 		}
 		if w.fail != nil {
-			sd.conn.Abort(&core.End{Code: codec.Internal})
-			for sd.conn.Step(w.now, &w.ev) {
-				if w.ev.Kind == core.Opened {
-					sd.conn.Refuse(w.now, w.ev.Channel, codec.Internal)
-				}
-			}
-			w.letGo(s)
-			sd.batch.Free()
+			w.drop(s)
 			continue
 		}
 		w.read(s)
@@ -255,9 +248,22 @@ func (w *World) finish() {
 	}
 	if w.fail == nil {
 		if leaks := w.pool.Leaks(); len(leaks) > 0 {
-			w.failf("memory", "buffers that were never released: %v", leaks)
+			w.failf("memory", "%d buffers were never released, one of %s", len(leaks), leaks[0])
 		}
 	} else if pool.Poison {
 		w.pool = new(pool.Pool)
 	}
+}
+
+// drop ends side s of a world that is not looked at any more.
+func (w *World) drop(s int) {
+	sd := &w.sides[s]
+	sd.conn.Abort(&core.End{Code: codec.Internal})
+	for range maxRounds {
+		if !sd.conn.Step(w.now, &w.ev) {
+			break
+		}
+	}
+	w.letGo(s)
+	sd.batch.Free()
 }

@@ -86,8 +86,9 @@ const slack = 256
 
 func (m *model) begin(w *World, client bool) {
 	pongs, chans, slots, acks := m.pongs[:0], m.chans, m.slots, m.acks
-	*m = model{client: client, tokens: 10_000, refill: w.now, buf: m.buf[:0], want: m.want[:0], got: m.got[:0],
-		pongs: pongs, pings: m.pings[:0], refusal: m.refusal[:0], chans: chans, slots: slots, acks: acks, resets: m.resets, unsent: m.unsent[:0]}
+	*m = model{client: client, tokens: 10_000, refill: w.now, buf: m.buf[:0], want: m.want[:0],
+		got: m.got[:0], pongs: pongs, pings: m.pings[:0], refusal: m.refusal[:0], chans: chans,
+		slots: slots, acks: acks, resets: m.resets, unsent: m.unsent[:0]}
 	if m.chans == nil {
 		m.chans, m.slots = make(map[uint32]*modelChannel), make(map[uint32]*modelSlot)
 		m.acks, m.resets = make(map[uint32]int), make(map[uint32]bool)

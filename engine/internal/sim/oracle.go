@@ -54,8 +54,9 @@ func (w *World) checkChannel(ch *channel) {
 			takes = true
 		}
 		if sends && takes && b.Window != a.Out+int64(e.onLink)+int64(o.grants) {
-			w.failf("window conservation", "channel %d, %s to %s: may send %d, on the way %d, granted %d, but window %d",
-				ch.id, sideNames[from], sideNames[1-from], a.Out, e.onLink, o.grants, b.Window)
+			w.failf("window conservation",
+				"channel %d, %s to %s: may send %d, on the way %d, granted %d, but window %d", ch.id,
+				sideNames[from], sideNames[1-from], a.Out, e.onLink, o.grants, b.Window)
 		}
 		if sends && (a.Out < 0 || a.Out > maxWindow) {
 			w.failf("window conservation", "channel %d: window %d", ch.id, a.Out)

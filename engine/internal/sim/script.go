@@ -41,7 +41,7 @@ func (s Setup) sane() Setup {
 	clamp(&s.SendQueue, 1, 1<<22)
 	clamp(&s.MaxChannels, 1, 65536)
 	clamp(&s.SendBuffer, 1, 1<<22)
-	clamp(&s.MaxWrite, 1, min(1<<20, 64*s.Window, 4096*s.FrameSize))
+	clamp(&s.MaxWrite, 1, min(1<<20, 64*s.Window, 256*s.FrameSize))
 	clamp(&s.Live, 1, 64)
 	clamp(&s.ByHand, 0, 256)
 	if s.Window < 65536 { // a small window moves slowly, and no more may wait than can leave

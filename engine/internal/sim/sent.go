@@ -17,7 +17,8 @@ func (w *World) sent(s int, p []byte) {
 		}
 		f, more, fault := decode(p, 256, pong)
 		if more || fault != 0 {
-			w.failf("wire", "the %s sends what is no frame (%v, cut %v): %x", sideNames[s], fault, more, p[:min(len(p), 20)])
+			w.failf("wire", "the %s sends what is no frame (%v, cut %v): %x", sideNames[s], fault, more,
+				p[:min(len(p), 20)])
 			return
 		}
 		if w.Trace != nil {
@@ -58,7 +59,8 @@ func (w *World) sentFrame(s int, f *wireFrame) *channel {
 		f.channel != 0 && (typ == codec.Ping || typ == codec.Pong):
 		w.failf("wire", "%v on channel %d", typ, f.channel)
 	case f.channel == 0:
-		if s == Server && w.sides[s].arena.FramesIn == 0 && (typ != codec.Error || binary.BigEndian.Uint32(f.payload) == 0) {
+		says := typ != codec.Error || binary.BigEndian.Uint32(f.payload) == 0
+		if s == Server && w.sides[s].arena.FramesIn == 0 && says {
 			w.failf("wire", "the server speaks first: %v", typ)
 		}
 		return nil

@@ -44,7 +44,8 @@ type options struct {
 	play     string
 	regress  string
 	shrink   int
-	model    bool
+	small    bool
+	fine     bool
 	quiet    bool
 }
 
@@ -52,7 +53,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o := new(options)
 	f := flag.NewFlagSet("simulate", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.Uint64Var(&o.seed, "seed", 0, "run the world of this `seed` and no other; with -steps or -duration, the first one")
+	f.Uint64Var(&o.seed, "seed", 0, "run the world of this `seed` alone; with -steps or -duration, the first")
 	f.IntVar(&o.upto, "upto", -1, "run only so many of its `operations`, and no liveness phase")
 	f.Uint64Var(&o.steps, "steps", 0, "run worlds until there were so many `operations`")
 	f.DurationVar(&o.duration, "duration", 0, "run worlds for so long; 10s if nothing else is said")
@@ -60,8 +61,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.verbose, "v", false, "with a seed or -play: print what happens")
 	f.StringVar(&o.play, "play", "", "play the script in this `file`")
 	f.StringVar(&o.regress, "regress", "", "write the shortened script of a failure into this `directory`")
-	f.IntVar(&o.shrink, "shrink", 10_000_000, "run at most so many `operations` to shorten the script of a failure; 0 does not")
-	f.BoolVar(&o.model, "small", false, "look at every way that two small conversations can go")
+	f.IntVar(&o.shrink, "shrink", 10_000_000, "run at most so many `operations` to shorten a failure; 0 does not")
+	f.BoolVar(&o.small, "small", false, "look at every way that small conversations can go, and not at worlds")
+	f.BoolVar(&o.fine, "fine", false, "with -small: cut frames at every byte")
 	f.BoolVar(&o.quiet, "q", false, "show no progress")
 	if err := f.Parse(args); err != nil {
 		return nil, err
@@ -93,8 +95,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return play(o, s, stdout)
 	case o.one:
 		return play(o, sim.Expand(o.seed), stdout)
-	case o.model:
-		return small(ctx, stdout)
+	case o.small:
+		return small(ctx, o, stdout, stderr)
 	}
 	return many(ctx, o, stdout, stderr)
 }
@@ -113,7 +115,8 @@ func play(o *options, s *sim.Script, stdout io.Writer) error {
 	if f := w.Run(s); f != nil {
 		return report(o, s, f, stdout)
 	}
-	fmt.Fprintf(stdout, "seed %d: all is well after %d operations and %d frames\n", s.Setup.Seed, len(s.Ops), w.Stats.Frames)
+	fmt.Fprintf(stdout, "seed %d: all is well after %d operations and %d frames\n", s.Setup.Seed, len(s.Ops),
+		w.Stats.Frames)
 	return nil
 }
 
@@ -128,7 +131,8 @@ func report(o *options, s *sim.Script, f *sim.Failure, stdout io.Writer) error {
 	}
 	short, g := sim.Shrink(s, f, o.shrink)
 	name := fmt.Sprintf("%s-%d.sim", strings.ReplaceAll(f.Oracle, " ", "-"), f.Seed)
-	fmt.Fprintf(stdout, "\nshortened from %d to %d operations: %s: %s\n%v", len(s.Ops), len(short.Ops), g.Oracle, g.Text, short)
+	fmt.Fprintf(stdout, "\nshortened from %d to %d operations: %s: %s\n%v", len(s.Ops), len(short.Ops), g.Oracle,
+		g.Text, short)
 	if o.regress == "" {
 		return f
 	}

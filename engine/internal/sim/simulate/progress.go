@@ -32,15 +32,19 @@ func newProgress(o *options, w io.Writer) *progress {
 
 // show shows how far the fleet is after that time.
 func (p *progress) show(took time.Duration, fl *fleet) {
-	if p.bar == nil {
-		return
-	}
 	part := float64(took) / float64(max(p.o.duration, 1))
 	if p.o.steps > 0 {
 		part = float64(fl.steps.Load()) / float64(p.o.steps)
 	}
-	p.bar.Describe(fmt.Sprintf("%d worlds, %.1f million operations", fl.worlds.Load(), float64(fl.steps.Load())/1e6))
-	p.bar.Set(int(min(part, 0.999) * parts))
+	p.part(part, fmt.Sprintf("%d worlds, %.1f million operations", fl.worlds.Load(), float64(fl.steps.Load())/1e6))
+}
+
+// part shows a part of the whole.
+func (p *progress) part(part float64, text string) {
+	if p.bar != nil {
+		p.bar.Describe(text)
+		p.bar.Set(int(min(part, 0.999) * parts))
+	}
 }
 
 // clear removes the line.

@@ -1,0 +1,22 @@
+package sim
+
+import (
+	"testing"
+
+	"github.com/sscd-io/sscd/pool"
+)
+
+// A few of the small conversations, in every way they can go; scripts/simulate -small looks at all of them.
+func TestSmall(t *testing.T) {
+	every := 500
+	if testing.Short() || pool.Poison || raceEnabled {
+		every = 1200
+	}
+	m := new(Small)
+	for plot := 0; plot < m.Plots(); plot += every {
+		if s, f := m.Run(plot); f != nil {
+			t.Fatalf("conversation %d: %v\n%v", plot, f, s)
+		}
+	}
+	t.Logf("%d states, %d ends, %d steps", m.States, m.Ends, m.Steps)
+}
