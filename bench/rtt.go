@@ -27,6 +27,9 @@ const (
 	// pingTime is how long the RTT is measured, with at least minPings PINGs and at most maxPings.
 	pingTime           = 500 * time.Millisecond
 	minPings, maxPings = 3, 200
+
+	// pingPatience is how long a PING's answer is waited for before that is an error.
+	pingPatience = 10 * time.Second
 )
 
 // RTTResult is what mode rtt found.
@@ -93,6 +96,7 @@ type side struct {
 
 // startSide returns a side whose windows grow up to so many bytes at both ends; 0 means the default.
 func startSide(ctx context.Context, o Options, cfg ServerConfig, p Program, window int) (*side, error) {
+	cfg.MaxWindow, o.Client.MaxWindow = window, window
 	s, err := p.StartServer(ctx, cfg)
 	return &side{o, s}, err
 }
@@ -135,9 +139,11 @@ func measureRTT(ctx context.Context, o Options) (rtt time.Duration, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	var all []time.Duration
 	for began := time.Now(); len(all) < minPings || len(all) < maxPings && time.Since(began) < pingTime; {
-		d, err := s.Ping(ctx)
+		patient, cancel := context.WithTimeout(ctx, pingPatience)
+		d, err := s.Ping(patient)
+		cancel()
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("PING %d: %w", len(all)+1, err)
 		}
 		all = append(all, d)
 	}

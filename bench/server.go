@@ -16,6 +16,7 @@ type ServerConfig struct {
 	Backend     engine.Backend
 	Loops       int
 	MaxChannels int
+	MaxWindow   int
 	Socket      engine.SocketConfig
 }
 
@@ -54,7 +55,7 @@ func serveMain(in io.Reader, out io.Writer) error {
 	}
 	e, err := engine.Start(engine.Config{
 		Handler: builtin.New(), Backend: cfg.Backend, Loops: cfg.Loops, MaxChannels: cfg.MaxChannels,
-		Socket: cfg.Socket,
+		MaxWindow: cfg.MaxWindow, Socket: cfg.Socket,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"errors"
+	"math"
 	"net"
 	"syscall"
 

@@ -60,15 +60,14 @@ func (f *inflow) shrink(n uint32) uint32 {
 	return n
 }
 
-// rate is how many bytes are consumed in span at the speed of late, and true if it is time to tell: when a
-// span, or a bit more, has passed since it was told last.
-func (f *inflow) rate(now, span time.Duration) (n uint64, ok bool) {
-	passed := microseconds(now) - f.mark
-	need := max(uint32(span/time.Microsecond), 1)
-	if passed < need {
+// rate is how many bytes are consumed in a round trip at the speed of late, and true if it is time to tell: a
+// round trip after it was told last, and some milliseconds, since data comes in bursts.
+func (f *inflow) rate(now, rtt time.Duration) (n uint64, ok bool) {
+	passed := ofMicroseconds(microseconds(now) - f.mark)
+	if passed < max(rtt, burst) {
 		return 0, false
 	}
-	n = uint64(f.got) * uint64(need) / uint64(passed)
+	n = uint64(float64(f.got) * float64(rtt) / float64(passed))
 	f.got, f.mark = 0, microseconds(now)
 	return n, true
 }

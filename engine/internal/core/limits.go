@@ -12,9 +12,17 @@ const (
 	// more channels than that, all at full speed on a long path, share it.
 	connWindows = 4
 
-	// probeAgain is after how long the round trip time is measured anew while windows are tuned, and
-	// rttEpoch how long a smallest one counts, at least: paths change.
-	probeAgain = 10 * time.Second
+	// burst is the least time over which a rate is measured, since data comes in bursts: on short paths windows
+	// would fit those.
+	burst = 5 * time.Millisecond
+
+	// probes is how often the round trip time is measured in a row when windows begin to be tuned,
+	// probeAgain after how long it is measured anew then, and rttEpoch how long a smallest one counts, at
+	// least: paths change. After that the connection's window is small for reprobes samples, since a busy
+	// connection delays them by as much as is under way.
+	probes     = 8
+	reprobes   = 3
+	probeAgain = time.Second
 	rttEpoch   = 5 * time.Minute
 
 	// maxWindow is the largest window there may be. Beyond it: FLOW_CONTROL.

@@ -16,6 +16,8 @@ type pings struct {
 	n        uint8
 	unsent   uint8 // how many of the newest have not left
 	beats    uint8 // of the keep-alive since a byte came
+	samples  uint8 // of the round trip time, up to probes
+	again    bool  // they are taken anew: the connection's window is small meanwhile
 	beatAt   time.Duration
 	seq      uint32
 	answered uint32 // the last one answered
@@ -51,10 +53,11 @@ func (c *Conn) RTT() (smoothed, variation, smallest time.Duration) {
 	return ofMicroseconds(p.rtt), ofMicroseconds(p.rttvar), p.smallest()
 }
 
-// probe has the round trip time measured, if that was not done lately.
+// probe has the round trip time measured, if that was not done lately, and a few times in a row at first: the
+// smallest sample counts, and a connection that is busy for ever after gives no better ones.
 func (c *Conn) probe(now time.Duration) {
 	p := &c.pings
-	if p.n == 0 && (p.rtt == 0 || since(now, p.sampled) >= probeAgain) {
+	if p.n == 0 && (p.samples < probes || since(now, p.sampled) >= probeAgain) {
 		p.add()
 	}
 }
@@ -109,13 +112,14 @@ func (p *pings) answer(now time.Duration, payload []byte) bool {
 	return false
 }
 
-// hello books HELLO, before any other PING, and helloSent notes that it leaves.
-func (p *pings) hello() { p.open[0], p.n = ping{}, 1 }
-
-func (p *pings) helloSent(now time.Duration) {
-	if p.n > p.unsent && p.open[0].seq == 0 {
-		p.open[0].at = microseconds(now)
+// hello notes that HELLO leaves, before all others.
+func (p *pings) hello(now time.Duration) {
+	if p.n == maxPings {
+		return // then it serves to measure nothing
 	}
+	copy(p.open[1:], p.open[:p.n])
+	p.open[0] = ping{at: microseconds(now)}
+	p.n++
 }
 
 // helloAnswered takes the answer to HELLO, and returns whether it was missing.
@@ -135,7 +139,7 @@ func (p *pings) sample(now time.Duration, r uint32) {
 	p.sampled = milliseconds(now)
 	if p.rtt == 0 {
 		p.rtt, p.rttvar = r, r/2
-		p.least, p.before, p.epoch = r, r, p.sampled
+		p.least, p.before, p.epoch, p.samples = r, r, p.sampled, 1
 		return
 	}
 	d := max(p.rtt, r) - min(p.rtt, r)
@@ -143,8 +147,12 @@ func (p *pings) sample(now time.Duration, r uint32) {
 	p.rtt = uint32((7*uint64(p.rtt) + uint64(r)) / 8)
 	if since(now, p.epoch) >= rttEpoch {
 		p.before, p.least, p.epoch = p.least, r, p.sampled
+		p.samples, p.again = probes-reprobes, true
 	}
 	p.least = min(p.least, r)
+	if p.samples = min(p.samples+1, probes); p.samples == probes {
+		p.again = false
+	}
 }
 
 // smallest is the smallest sample of late, 0 if there is none.

@@ -103,7 +103,11 @@ func (c *Conn) arrived(now time.Duration, f *codec.Frame, n int) bool {
 func (c *Conn) tune(now time.Duration, f *inflow, start, most uint32, memory *Budget) {
 	rtt := c.pings.smallest()
 	c.probe(now)
-	if rtt == 0 {
+	switch {
+	case rtt == 0:
+		return
+	case memory == nil && c.pings.again:
+		f.shrink(f.size - min(f.size, start))
 		return
 	}
 	n, ok := f.rate(now, rtt)

@@ -73,7 +73,7 @@ func (c *conn) ready(ev netpoll.IOEvent) {
 
 // read reads once: what is left makes the socket ready again.
 func (c *conn) read() {
-	n, err := unix.Read(c.fd, c.l.buf)
+	n, err := unix.Read(c.fd, c.l.buf[:c.lc.Gulp()])
 	switch {
 	case n > 0:
 		if c.quickAck {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
 // tiny makes a socket that takes little at a time.
@@ -270,7 +271,7 @@ func TestTheLastWordsAreFew(t *testing.T) {
 	})
 	l.event(m.fd, unix.EPOLLIN, 0)
 	l.endOfBatch(nil)
-	if n := l.Loop.Stats.BytesIn.Load(); m.end == nil || n > lastBytes+2*readBytes {
+	if n := l.Loop.Stats.BytesIn.Load(); m.end == nil || n > lastBytes+2*loop.MaxGulp {
 		t.Errorf("the end: %+v, after %d bytes", m.end, n)
 	}
 }

@@ -26,10 +26,6 @@ const (
 	// arenaShift makes a loop's arena grow by 512 channels.
 	arenaShift = 9
 
-	// readBytes is how much one read takes, and so how much of a connection is handled before others
-	// have their turn.
-	readBytes = 64 << 10
-
 	// lastBytes is how much of what the peer said is read after a write has failed.
 	lastBytes = 1 << 20
 
@@ -70,7 +66,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, readBytes),
+		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, loop.MaxGulp),
 		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}), removed: cfg.Removed,
 	}
 	l.Loop = loop.New(cfg, l, arenaShift, false)

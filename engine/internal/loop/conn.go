@@ -17,6 +17,13 @@ const (
 	turnOps   = 1024
 )
 
+// MaxGulp is how many bytes of a connection are read at once at most, and turnFrames about how many frames are
+// handled then, before others have their turn.
+const (
+	MaxGulp    = 64 << 10
+	turnFrames = 1024
+)
+
 // Transport is a connection of a backend. Its methods are called inside the loop.
 type Transport interface {
 	// Submit has a batch written. It belongs to the transport until Sent has counted all of it, or
@@ -82,6 +89,7 @@ type Conn struct {
 	gone  bool        // the transport is closed
 
 	isPressed bool
+	gulp      uint32 // see Gulp
 
 	isDirty   bool
 	nextDirty *Conn
@@ -150,8 +158,22 @@ func (c *Conn) Quit(end core.End) { c.core.Quit(c.loop.now, &end) }
 func (c *Conn) Bytes(p []byte) {
 	c.loop.Stats.BytesIn.Add(uint64(len(p)))
 	c.loop.Stats.Reads.Add(1)
+	before := c.loop.Arena.FramesIn
 	c.core.Feed(c.loop.now, p)
 	c.serve(!c.loop.lazy)
+	c.gulp = MaxGulp
+	if frames := c.loop.Arena.FramesIn - before; frames > turnFrames/4 {
+		c.gulp = uint32(min(MaxGulp, uint64(len(p))*turnFrames/frames))
+	}
+}
+
+// Gulp is how many bytes to read at once at most: less of those of which many frames come, so that tiny ones
+// take no longer turns than others.
+func (c *Conn) Gulp() int {
+	if c.gulp == 0 {
+		return MaxGulp
+	}
+	return int(c.gulp)
 }
 
 // Closed tells that the transport has ended: err is io.EOF if the peer ended its direction.
