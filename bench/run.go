@@ -280,7 +280,7 @@ func orNil(err error) error {
 // openAll opens a connection's channels; context makes the context of each.
 func (b base) openAll(c *engine.Conn, target string, context func() any) {
 	for range b.r.o.Channels {
-		if _, err := c.Open(engine.OpenOptions{Target: target, Context: context()}); err != nil {
+		if _, err := c.Open(engine.OpenOptions{Target: target, Context: context(), Compress: true}); err != nil {
 			b.r.lose(err)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/sscd-io/sscd/engine"
 	"github.com/sscd-io/sscd/engine/builtin"
@@ -16,8 +17,30 @@ type ServerConfig struct {
 	Backend     engine.Backend
 	Loops       int
 	MaxChannels int
-	MaxWindow   int
 	Socket      engine.SocketConfig
+
+	// As in engine.Config.
+	Profile            engine.Profile
+	MaxConns           int
+	Memory, ConnMemory int64
+	MaxWindow          int
+	Compression        bool
+	Idle               time.Duration
+}
+
+// Limit takes the limits, and what of the protocol is spoken, from c.
+func (s *ServerConfig) Limit(c *engine.Config) {
+	s.Profile, s.MaxConns, s.Memory, s.ConnMemory = c.Profile, c.MaxConns, c.Memory, c.ConnMemory
+	s.MaxWindow, s.Compression, s.Idle = c.MaxWindow, c.Compression, c.Timeouts.Idle
+}
+
+// engine is the Config of the server's engine.
+func (s *ServerConfig) engine() engine.Config {
+	return engine.Config{
+		Handler: builtin.New(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
+		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
+		MaxWindow: s.MaxWindow, Compression: s.Compression, Timeouts: engine.Timeouts{Idle: s.Idle},
+	}
 }
 
 // Server is a server in a process of its own.
@@ -53,10 +76,7 @@ func serveMain(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.Start(engine.Config{
-		Handler: builtin.New(), Backend: cfg.Backend, Loops: cfg.Loops, MaxChannels: cfg.MaxChannels,
-		MaxWindow: cfg.MaxWindow, Socket: cfg.Socket,
-	})
+	e, err := engine.Start(cfg.engine())
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ var backends = []engine.Backend{engine.Epoll, engine.Net}
 
 // rawPeer is a client without an engine: it sends whatever bytes a test wants, over a real socket, and
 // reads frames. Every frame it reads must be one that a correct server may send, whatever the test is
-// about: magic, CRC and lengths are right, no flags, nothing beyond a window.
+// about: magic, CRC and lengths are right, nothing that was not offered, nothing beyond a window.
 type rawPeer struct {
 	t    testing.TB
 	conn *net.TCPConn
@@ -56,6 +56,7 @@ type rawPeer struct {
 	granted             map[uint32]int // FLOW_CONTROL that came: it is tallied, never returned by next
 	owed                map[uint32]int // DATA sent and not granted back
 	window              map[uint32]int // what the server may still send, less startWindow
+	terms               terms
 }
 
 // dialRaw connects to a server.
@@ -73,6 +74,7 @@ func newRawPeer(t testing.TB, conn *net.TCPConn) *rawPeer {
 	p := offline(t)
 	p.conn, p.buf = conn, make([]byte, 64<<10)
 	p.split.Limits.Pong = codec.MaxHello
+	p.terms.ended = make(map[uint32]bool)
 	return p
 }
 
@@ -97,6 +99,7 @@ func (p *rawPeer) fatalf(format string, args ...any) {
 //	! PROTOCOL              the server ends the connection with this error, and sends nothing else
 //	closed                  the server ends the connection without a word
 //	fin                     end our direction
+//	pongs                   answer the server's PINGs from now on, which are no steps then
 //	bytes "GET / HTTP"      send bytes that are no frame
 //	head DATA 1 65537       send the first 12 bytes of such a frame's header, with this length
 //
@@ -118,6 +121,8 @@ func (p *rawPeer) play(script string) {
 			p.wantConnError(codeNamed(p, rest))
 		case "closed":
 			p.wantClosed()
+		case "pongs":
+			p.pongs = true
 		case "fin":
 			p.conn.CloseWrite()
 		case "bytes":
@@ -147,15 +152,18 @@ func (p *rawPeer) encode(frames ...string) (all []byte) {
 	for _, f := range frames {
 		h, payload, times := p.frame(f)
 		p.framesOut += times
+		p.agree(h, payload)
 		switch h.Type {
 		case codec.Data:
-			p.owed[h.Channel] += len(payload) * times
+			n := plainSize(h, payload) * times
+			p.owed[h.Channel] += n
+			p.owed[0] += n
 		case codec.FlowControl:
 			if len(payload) == 4 {
 				p.window[h.Channel] += int(binary.BigEndian.Uint32(payload)) * times
 			}
 		}
-		one := h.Append(nil, payload)
+		one := p.terms.append(nil, h, payload)
 		for range times {
 			all = append(all, one...)
 		}
@@ -194,12 +202,16 @@ func (p *rawPeer) write(b []byte) error {
 }
 
 // frame reads a frame from its text, such as OPEN 1 target=echo, DATA 1 "text", DATA 1 *100 (100 zero
-// bytes), ERROR 1 REFUSED "reason", FLOW_CONTROL 1 1000, DATA 1 flags 0x02, type200 0 times 30.
+// bytes), ERROR 1 REFUSED "reason", FLOW_CONTROL 1 1000, DATA 1 flags 0x02, type200 0 times 30, and HELLO
+// features=15 connwindow=65536.
 func (p *rawPeer) frame(line string) (h codec.Header, payload []byte, times int) {
 	p.t.Helper()
 	times = 1
 	if text, n, ok := strings.Cut(line, " times "); ok {
 		line, times = text, int(number(p, n))
+	}
+	if text, ok := strings.CutPrefix(line, "HELLO"); ok {
+		line = `PING 0 "\x00\x00\x00\x00SSC?"` + text
 	}
 	name, rest, _ := strings.Cut(line, " ")
 	h.Type = typeNamed(p, name)
@@ -220,8 +232,8 @@ func (p *rawPeer) frame(line string) (h codec.Header, payload []byte, times int)
 		word, rest, _ = strings.Cut(rest, " ")
 		if n, ok := strings.CutPrefix(word, "*"); ok {
 			payload = append(payload, make([]byte, number(p, n))...)
-		} else if target, ok := strings.CutPrefix(word, "target="); ok {
-			payload = codec.AppendParam(payload, codec.ParamTarget, []byte(target))
+		} else if name, value, ok := strings.Cut(word, "="); ok {
+			payload = appendNamed(p, payload, name, value)
 		} else if word[0] >= 'A' && word[0] <= 'Z' {
 			payload = binary.BigEndian.AppendUint32(payload, uint32(codeNamed(p, word)))
 		} else {
@@ -269,6 +281,9 @@ func codeNamed(p *rawPeer, name string) codec.Code {
 // only counted.
 func show(f codec.Frame) string {
 	s := fmt.Sprintf("%v %d", f.Type, f.Channel)
+	if f.Flags != 0 {
+		s += fmt.Sprintf(" flags %#02x", int(f.Flags))
+	}
 	switch {
 	case len(f.Payload) == 0:
 	case bytes.HasPrefix(f.Payload, []byte("\x00\x00\x00\x00SSC!")):
@@ -302,7 +317,7 @@ func (p *rawPeer) next(within time.Duration) (codec.Frame, error) {
 		case err != nil:
 			p.fatalf("the server sent a bad frame: %v", err)
 		case ok:
-			p.check(f)
+			p.check(&f)
 			switch {
 			case f.Type == codec.FlowControl:
 			case f.Type == codec.Ping && p.pongs:
@@ -321,24 +336,28 @@ func (p *rawPeer) next(within time.Duration) (codec.Frame, error) {
 	}
 }
 
-// check is the oracle: it knows what no server may send, and counts.
-func (p *rawPeer) check(f codec.Frame) {
+// check is the oracle: it knows what no server may send, and counts. A payload that is compressed is replaced by
+// what it inflates to.
+func (p *rawPeer) check(f *codec.Frame) {
 	p.t.Helper()
 	p.framesIn++
-	n := len(f.Payload)
-	switch {
-	case f.Flags != 0 || f.Type > codec.FlowControl:
-		p.fatalf("the server sent %v, which was not offered", f)
-	case (f.Type == codec.Ping || f.Type == codec.Pong) != (f.Channel == 0) && f.Type != codec.Error:
-		p.fatalf("the server sent %v on this channel", f)
-	case f.Type == codec.Data:
+	if fault := p.terms.fault(p.framesIn, f); fault != "" {
+		p.fatalf("the server sent %v, %s", f, fault)
+	}
+	switch f.Type {
+	case codec.Data:
+		n := len(f.Payload)
+		p.window[0] -= n
 		if p.window[f.Channel] -= n; p.window[f.Channel] < -startWindow {
 			p.fatalf("the server exceeds the window with %v", f)
 		}
-	case f.Type == codec.FlowControl:
+		if p.terms.connWindow > 0 && p.window[0] < -startWindow {
+			p.fatalf("the server exceeds the window of the connection with %v", f)
+		}
+	case codec.FlowControl:
 		grant := int(binary.BigEndian.Uint32(f.Payload))
 		p.granted[f.Channel] += grant
-		if p.owed[f.Channel] -= grant; grant == 0 || p.owed[f.Channel] < 0 {
+		if p.owed[f.Channel] -= grant; grant == 0 || p.owed[f.Channel] < -p.terms.mostGranted() {
 			p.fatalf("the server grants %d too many with %v", -p.owed[f.Channel], f)
 		}
 	}
@@ -501,6 +520,14 @@ func (h *probe) OnData(ch engine.Channel, p []byte) {
 	}
 	if _, ok := ch.Context().(keeper); !ok {
 		h.Handler.OnData(ch, p)
+	}
+}
+
+func (h *probe) OnEnd(ch engine.Channel) {
+	if _, ok := ch.Context().(keeper); ok {
+		ch.CloseWrite()
+	} else {
+		h.Handler.OnEnd(ch)
 	}
 }
 

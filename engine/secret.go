@@ -34,7 +34,11 @@ func (e *Engine) mayTell(nc net.Conn) bool {
 	if _, ok := nc.(*tls.Conn); ok {
 		return true
 	}
-	switch a := nc.RemoteAddr(); a.Network() {
+	a := nc.RemoteAddr()
+	if a == nil {
+		return false
+	}
+	switch a.Network() {
 	case "unix", "pipe":
 		return true
 	case "tcp":

@@ -21,11 +21,16 @@ import (
 
 // onSessions runs a test on a session of each kind, and checks that nothing is left of it.
 func onSessions(t *testing.T, cfg engine.Config, f func(t *testing.T, client, server *engine.Session)) {
-	cfg.Logger = quiet
+	onSessionsOf(t, cfg, cfg, f)
+}
+
+// onSessionsOf is onSessions with ends that differ.
+func onSessionsOf(t *testing.T, ours, theirs engine.Config, f func(t *testing.T, client, server *engine.Session)) {
+	ours.Logger, theirs.Logger = quiet, quiet
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			defer goleak.VerifyNone(t)
-			client, server, stop := pair(t, kind, cfg)
+			client, server, stop := pairOf(t, kind, ours, theirs)
 			defer stop()
 			f(t, client, server)
 		})

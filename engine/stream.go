@@ -250,11 +250,10 @@ func (s *Stream) ended(err error) {
 		readEnd, writeEnd = io.EOF, &ChannelError{Code: codec.ClosedError, Remote: true}
 	}
 	s.read.Lock()
-	if s.read.end == nil {
+	_, reset := err.(*ChannelError)
+	lost := reset && s.read.inbox.drop(s.memory()) > 0 // then it is no clean end, though FIN has come
+	if s.read.end == nil || lost {
 		s.read.end = readEnd
-	}
-	if _, reset := err.(*ChannelError); reset {
-		s.read.inbox.drop(s.memory())
 	}
 	s.read.Broadcast()
 	s.read.Unlock()

@@ -13,30 +13,36 @@ import (
 // pair is two ends of a session over a transport of the given kind.
 func pair(t testing.TB, kind string, cfg engine.Config) (client, server *engine.Session, stop func()) {
 	t.Helper()
+	return pairOf(t, kind, cfg, cfg)
+}
+
+// pairOf is pair of ends that differ.
+func pairOf(t testing.TB, kind string, ours, theirs engine.Config) (client, server *engine.Session, stop func()) {
+	t.Helper()
 	switch kind {
 	case "pipe":
 		a, b := net.Pipe()
-		client, err := engine.Client(a, cfg)
+		client, err := engine.Client(a, ours)
 		if err != nil {
 			t.Fatal(err)
 		}
-		server, err := engine.Server(b, cfg)
+		server, err := engine.Server(b, theirs)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return client, server, func() { client.Close(); server.Close() }
 	case "net":
-		cfg.Backend = engine.Net
+		ours.Backend, theirs.Backend = engine.Net, engine.Net
 	case "epoll":
-		cfg.Backend = engine.Epoll
+		ours.Backend, theirs.Backend = engine.Epoll, engine.Epoll
 	default:
 		t.Fatalf("no transport %s", kind)
 	}
-	l, err := engine.Listen("127.0.0.1:0", cfg)
+	l, err := engine.Listen("127.0.0.1:0", theirs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err = engine.Dial(context.Background(), l.Addr().String(), cfg)
+	client, err = engine.Dial(context.Background(), l.Addr().String(), ours)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar((*string)(&o.server.Backend), "backend", "",
 		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
 	f.IntVar(&o.server.Loops, "loops", 0, "event loops of our own server; 0 means one for each processor")
+	var server engine.Config
+	flags.Limits(f, &server)          // of our own server; compression is for both sides
 	flags.Socket(f, &o.server.Socket) // of both sides
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
@@ -59,7 +61,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	if err := o.lists(*rtts, *floods); err != nil {
 		return nil, flags.UsageError{Err: err}
 	}
-	o.Client.Socket = o.server.Socket
+	o.server.Limit(&server)
+	o.Client.Socket, o.Client.Compression = o.server.Socket, server.Compression
 	o.Client.Backend = engine.Backend(*client)
 	if *client == "" && o.Conns > epollFrom && o.Mode != bench.Flood {
 		o.Client.Backend = engine.Epoll

@@ -18,7 +18,10 @@ import (
 func connect(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("sscd connect", flag.ContinueOnError)
 	timeout := f.Duration("timeout", 10*time.Second, "to connect, and to open the channel")
-	wait := f.Duration("wait", time.Second, "after the end of input, close when nothing came for so long")
+	wait := f.Duration("wait", time.Second,
+		"after the end of input, close when nothing came for so long; for peers that can't be told of that end")
+	credentials := flags.Credentials(f)
+	compress := f.Bool("compress", false, "compress what is sent, if the server offers it, and let it do the same")
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
 		return err
@@ -31,14 +34,19 @@ func connect(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		target = rest[1]
 	}
 
+	secret, err := flags.ReadCredentials(*credentials)
+	if err != nil {
+		return err
+	}
+
 	dialing, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
-	session, err := engine.Dial(dialing, rest[0], engine.Config{})
+	session, err := engine.Dial(dialing, rest[0], engine.Config{Credentials: secret, Compression: *compress})
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	stream, err := session.Open(dialing, engine.OpenOptions{Target: target})
+	stream, err := session.Open(dialing, engine.OpenOptions{Target: target, Compress: *compress})
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", target, err)
 	}
@@ -46,15 +54,27 @@ func connect(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	stop := context.AfterFunc(ctx, func() { stream.Close() })
 	defer stop()
 
+	return exchange(ctx, session, stream, stdin, stdout, *wait)
+}
+
+// exchange sends what is read from stdin, writes what comes to stdout, and ends both.
+func exchange(
+	ctx context.Context, session *engine.Session, stream *engine.Stream, stdin io.Reader, stdout io.Writer,
+	wait time.Duration,
+) error {
 	var inputErr error
-	ended := make(chan struct{}) // the input has; inputErr says how
+	ended := make(chan struct{})  // the input has; inputErr says how
+	untold := make(chan struct{}) // it has, and the peer does not know
 	go func() {
 		inputErr = send(stream, stdin)
 		close(ended)
-		// The base profile has no half close: to close now would lose what the peer has not sent yet.
-		stream.SetReadDeadline(time.Now().Add(*wait))
+		if errors.Is(stream.CloseWrite(), engine.ErrHalfClose) {
+			// To close now would lose what the peer has not sent yet.
+			close(untold)
+			stream.SetReadDeadline(time.Now().Add(wait))
+		}
 	}()
-	err = receive(stdout, stream, ended, *wait)
+	err := receive(stdout, stream, untold, wait)
 	if ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
 		return nil
 	}
@@ -90,9 +110,9 @@ func send(stream *engine.Stream, in io.Reader) error {
 	}
 }
 
-// receive copies a stream to out until the stream ends, or until nothing came for wait since the input
-// ended.
-func receive(out io.Writer, stream *engine.Stream, ended <-chan struct{}, wait time.Duration) error {
+// receive copies a stream to out until the stream ends, or until nothing came for wait since the input ended
+// untold.
+func receive(out io.Writer, stream *engine.Stream, untold <-chan struct{}, wait time.Duration) error {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := stream.Read(buf)
@@ -104,7 +124,7 @@ func receive(out io.Writer, stream *engine.Stream, ended <-chan struct{}, wait t
 		switch {
 		case err == nil:
 			select {
-			case <-ended:
+			case <-untold:
 				stream.SetReadDeadline(time.Now().Add(wait))
 			default:
 			}

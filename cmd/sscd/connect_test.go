@@ -11,7 +11,7 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// connect starts sscd connect. It is patient with slow machines.
+// connect starts sscd connect. It is patient with slow machines, where the peer has no half close.
 func connect(t *testing.T, stdin io.Reader, args ...string) *process {
 	t.Helper()
 	return start(t, stdin, sscd, append([]string{"connect", "--wait", "2s"}, args...)...)
@@ -55,7 +55,7 @@ func TestConnectReadsASourceToItsEnd(t *testing.T) {
 
 func TestConnectDeliversAllItRead(t *testing.T) {
 	t.Parallel()
-	l := listen(t)
+	l := listen(t, engine.Config{Profile: engine.BaseOnly})
 	sent := noise(100 << 10) // more than the window
 	client := start(t, bytes.NewReader(sent), sscd, "connect", "--wait", "1ms", l.Addr().String(), "slow")
 	session, stream := accept(t, l)
@@ -98,7 +98,7 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 
 func TestConnectTakesATimeoutForNoCleanEnd(t *testing.T) {
 	t.Parallel()
-	l := listen(t)
+	l := listen(t, engine.Config{})
 	client := connect(t, nil, l.Addr().String(), "slow")
 	_, stream := accept(t, l)
 	if err := stream.Reset(engine.Timeout); err != nil {

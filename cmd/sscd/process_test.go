@@ -185,9 +185,9 @@ func dial(t *testing.T, addr string, cfg engine.Config) *engine.Session {
 }
 
 // listen returns a listener for a server that the test plays.
-func listen(t *testing.T) *engine.Listener {
+func listen(t *testing.T, cfg engine.Config) *engine.Listener {
 	t.Helper()
-	l, err := engine.Listen("127.0.0.1:0", engine.Config{})
+	l, err := engine.Listen("127.0.0.1:0", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,8 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.IntVar(&cfg.Socket.Backlog, "backlog", 0, "of listen(2); 0 means the system's largest")
 	f.BoolVar(&cfg.Socket.ReusePort, "reuseport", false, "SO_REUSEPORT, with a listening socket for each loop")
 	f.DurationVar(&cfg.Timeouts.Drain, "drain", 30*time.Second, "how long channels may go on after SIGTERM")
+	credentials := flags.Credentials(f)
+	flags.Limits(f, &cfg)
 	flags.Socket(f, &cfg.Socket)
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
@@ -39,6 +41,13 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	if !*insecure && !isLoopback(*addr) {
 		return flags.Usage("%s is not a loopback address, and nothing is encrypted: --insecure allows it", *addr)
+	}
+	secret, err := flags.ReadCredentials(*credentials)
+	if err != nil {
+		return err
+	}
+	if secret != nil {
+		cfg.Authorize = engine.Secret(secret)
 	}
 	e, err := engine.Start(cfg)
 	if err != nil {

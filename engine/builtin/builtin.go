@@ -4,6 +4,9 @@
 //	echo      sends back what comes; also what an empty target means
 //	discard   reads and drops what comes
 //	source:N  sends N bytes, then closes; without :N it never ends
+//
+// Where the peer ends its direction only, echo ends its own when all has gone back, discard closes, and source
+// goes on.
 package builtin
 
 import (
@@ -37,7 +40,10 @@ func New() *Handler {
 }
 
 // echo is a channel whose peer does not take back what it sent as fast as it sends.
-type echo struct{ kept []byte }
+type echo struct {
+	kept  []byte
+	ended bool // the peer's direction has
+}
 
 // discard is a channel that reads and drops.
 type discard struct{}
@@ -49,7 +55,7 @@ type source struct{ left int64 }
 func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer {
 	switch string(r.Target) {
 	case "", "echo":
-		return engine.Answer{ManualCredit: true}
+		return engine.Answer{ManualCredit: true, Compress: true}
 	case "discard":
 		ch.SetContext(discard{})
 		return engine.Answer{}
@@ -58,7 +64,7 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 		s := &source{n}
 		ch.SetContext(s)
 		h.fill(ch, s)
-		return engine.Answer{}
+		return engine.Answer{Compress: true}
 	}
 	return engine.Answer{Code: engine.Refused}
 }
@@ -107,9 +113,30 @@ func (h *Handler) OnWritable(ch engine.Channel) {
 			ch.Consume(n)
 			c.kept = c.kept[n:]
 		}
-		ch.SetContext(nil)
+		if ch.SetContext(nil); c.ended {
+			end(ch)
+		}
 	case *source:
 		h.fill(ch, c)
+	}
+}
+
+// OnEnd implements engine.HalfCloser.
+func (h *Handler) OnEnd(ch engine.Channel) {
+	switch c := ch.Context().(type) {
+	case nil:
+		end(ch)
+	case *echo:
+		c.ended = true
+	case discard:
+		ch.Close()
+	}
+}
+
+// end ends our direction of a channel whose peer has ended its own.
+func end(ch engine.Channel) {
+	if ch.CloseWrite() != nil {
+		ch.Close() // a peer that sends FIN and takes none
 	}
 }
 

@@ -2,10 +2,12 @@
 package flags
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 
 	"github.com/sscd-io/sscd/engine"
@@ -36,6 +38,43 @@ func Socket(f *flag.FlagSet, s *engine.SocketConfig) {
 			s.Nagle = !on
 			return err
 		})
+}
+
+// Limits adds the flags that bound what a server gives its peers, and those of the protocol.
+func Limits(f *flag.FlagSet, c *engine.Config) {
+	f.IntVar(&c.MaxConns, "max-conns", 0, "connections; 0 means what the limit of descriptors allows")
+	f.DurationVar(&c.Timeouts.Idle, "idle", 0, "end connections that had no channels for so long; 0 means never")
+	f.Int64Var(&c.Memory, "memory", 0, "`bytes` that all connections together may hold; 0 means 1 GiB")
+	f.Int64Var(&c.ConnMemory, "conn-memory", 0, "`bytes` that one connection may hold; 0 means 64 MiB")
+	f.IntVar(&c.MaxWindow, "max-window", 0, "`bytes` to which the window of a channel may grow; 0 means 16 MiB")
+	f.BoolFunc("base", "speak the base profile only", func(v string) error {
+		on, err := strconv.ParseBool(v)
+		if c.Profile = engine.Negotiate; on {
+			c.Profile = engine.BaseOnly
+		}
+		return err
+	})
+	f.BoolVar(&c.Compression, "compress", false, "offer compression to peers, and use theirs")
+}
+
+// Credentials adds the flag for a file with credentials.
+func Credentials(f *flag.FlagSet) (file *string) {
+	return f.String("credentials-file", "", "`file` with the credentials that clients need: one secret")
+}
+
+// ReadCredentials reads a file of Credentials; nil if there is none. A newline at its end does not count.
+func ReadCredentials(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the credentials: %w", err)
+	}
+	if b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")); len(b) == 0 {
+		return nil, fmt.Errorf("reading the credentials: %s is empty", file)
+	}
+	return b, nil
 }
 
 // Parse parses the flags of a command and returns its other arguments. Asked for help, it prints that

@@ -150,7 +150,8 @@ func (c *Conn) Collect(now time.Duration, h Handle) {
 	if r == nil || r.flags&byHand == 0 {
 		return
 	}
-	if r.in.owed+r.consumed.Load() >= c.startOf(r)/2 {
+	// Half of a window that is smaller than others the arena would not tell: then each call does.
+	if half := c.startOf(r) / 2; half < c.arena.collect || r.in.owed+r.consumed.Load() >= half {
 		r.in.consume(r.consumed.Swap(0))
 	}
 	c.settle(now, h.Slot, r)

@@ -46,7 +46,7 @@ type Config struct {
 	// Compression lets peers send compressed payloads, and channels that want it use them.
 	Compression bool
 
-	// Credentials are sent to the server, which must be extended then; nil for none.
+	// Credentials are sent to servers, which must be extended then; nil for none.
 	Credentials []byte
 
 	// WantCredentials makes a server report Greeted, and accept nothing of a client before that was
@@ -111,9 +111,6 @@ func (c *Config) Prepare() {
 	c.MaxFrame = min(max(c.MaxFrame, codec.MaxData), codec.LargestData)
 	c.MaxWindow = min(max(c.MaxWindow, c.StartWindow), maxWindow/4)
 	c.ConnWindow = min(max(c.ConnWindow, codec.MaxData), maxWindow)
-	if c.Credentials != nil {
-		c.Profile = ExtendedOnly // nobody else would check them
-	}
 	if c.WantCredentials && c.Timeouts.FirstFrame == 0 {
 		c.Timeouts.FirstFrame = hurriedFrame
 	}

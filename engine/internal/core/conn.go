@@ -113,7 +113,9 @@ func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
 	c.nextID = 2
 	if client {
 		c.nextID = 1
-		c.sendHello = cfg.Profile != BaseOnly
+		if c.sendHello = cfg.Profile != BaseOnly; c.sendHello {
+			c.pings.hello()
+		}
 		c.splitter.Limits.Pong = codec.MaxHello
 	} else {
 		c.splitter.Limits.Ping = codec.MaxHello

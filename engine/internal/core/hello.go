@@ -154,8 +154,8 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 		c.splitter.Limits.Pong = codec.MaxHello // a base peer may echo HELLO later
 	}
 	switch {
-	case f.Type == codec.Error && f.Channel == 0: // which says more than that it is no HELLO
-	case c.client && c.cfg.Profile == ExtendedOnly:
+	case f.Type == codec.Error && f.Channel == 0 && !isAway(f): // which says more than that it is no HELLO
+	case c.client && (c.cfg.Profile == ExtendedOnly || c.cfg.Credentials != nil): // nobody would check them
 		c.fail(now, codec.Unsupported, "the peer speaks the base profile only")
 		return false
 	case c.cfg.WantCredentials && !c.client:

@@ -43,7 +43,7 @@ func (c *Conn) Next(now time.Duration, b *Batch) {
 func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 	if c.sendHello {
 		c.sendHello = false
-		c.pings.hello(now)
+		c.pings.helloSent(now)
 		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.cfg.ask)
 	}
 	c.pongs.append(c, b)

@@ -112,14 +112,13 @@ func (p *pings) answer(now time.Duration, payload []byte) bool {
 	return false
 }
 
-// hello notes that HELLO leaves, before all others.
-func (p *pings) hello(now time.Duration) {
-	if p.n == maxPings {
-		return // then it serves to measure nothing
+// hello books HELLO, before any other PING, and helloSent notes that it leaves.
+func (p *pings) hello() { p.open[0], p.n = ping{}, 1 }
+
+func (p *pings) helloSent(now time.Duration) {
+	if p.n > p.unsent && p.open[0].seq == 0 {
+		p.open[0].at = microseconds(now)
 	}
-	copy(p.open[1:], p.open[:p.n])
-	p.open[0] = ping{at: microseconds(now)}
-	p.n++
 }
 
 // helloAnswered takes the answer to HELLO, and returns whether it was missing.

@@ -366,7 +366,7 @@ func (c *Conn) recvLate(now time.Duration, f *codec.Frame) {
 
 // recvConnError takes ERROR on channel 0: GOAWAY, or the end.
 func (c *Conn) recvConnError(now time.Duration, f *codec.Frame) {
-	if len(f.Payload) == 0 || binary.BigEndian.Uint32(f.Payload) != uint32(codec.NoError) {
+	if !isAway(f) {
 		c.die(c.remoteEnd(f.Payload))
 		return
 	}
@@ -375,6 +375,11 @@ func (c *Conn) recvConnError(now time.Duration, f *codec.Frame) {
 		return
 	}
 	c.recvGoAway(now, binary.BigEndian.Uint32(f.Payload[4:]))
+}
+
+// isAway returns whether an ERROR on channel 0 is GOAWAY.
+func isAway(f *codec.Frame) bool {
+	return len(f.Payload) >= 4 && binary.BigEndian.Uint32(f.Payload) == uint32(codec.NoError)
 }
 
 // remoteEnd reads an ERROR's payload.

@@ -95,7 +95,7 @@ func (m *machine) configure(key, value string) {
 	case "compression":
 		m.cfg.Compression = true
 	case "credentials":
-		m.cfg.Credentials = []byte(value)
+		m.cfg.Credentials, m.cfg.Profile = []byte(value), Negotiate
 	case "want-credentials":
 		m.cfg.WantCredentials = true
 	case "software":
