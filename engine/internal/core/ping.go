@@ -197,9 +197,7 @@ func (p *pongs) forget(a *Arena) {
 	second := a.segs.at(p.first).next
 	a.segs.at(second).buf.Release()
 	next := a.segs.give(second)
-	if a.segs.at(p.first).next = next; next == 0 {
-		p.last = p.first
-	}
+	a.segs.at(p.first).next = next // there is one: maxPongs are more than two
 	p.n--
 }
 
