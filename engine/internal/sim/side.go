@@ -84,8 +84,8 @@ func (sd *side) init(w *World, client bool) {
 	sd.fair.init()
 	s := &w.setup
 	sd.cfg = core.Config{
-		Profile: core.BaseOnly, FrameSize: s.FrameSize, SendQueue: s.SendQueue, MaxChannels: s.MaxChannels, StartWindow: s.Window,
-		Pool: w.pool,
+		Profile: core.BaseOnly, FrameSize: s.FrameSize, SendQueue: s.SendQueue, MaxChannels: s.MaxChannels,
+		StartWindow: s.Window, Pool: w.pool,
 	}
 	sd.cfg.Prepare()
 	sd.arena = core.NewArena(4, &sd.cfg)
