@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/sscd-io/sscd/engine"
 )
 
 // patience is how long a test waits for what must come. It decides nothing but when to give up.
@@ -45,4 +47,18 @@ func eventually(t testing.TB, f func() (bool, string)) {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// startEngine starts an engine that ends with the test.
+func startEngine(t *testing.T, cfg engine.Config) *engine.Engine {
+	t.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = quiet
+	}
+	e, err := engine.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
 }

@@ -90,7 +90,8 @@ type OpenOptions struct {
 	Priority *uint8
 
 	// Window fixes the channel's receive window, in bytes, at most 512 MiB; 0 means one that starts at
-	// Config.Window and grows as it needs to. On a base connection it is 65,536.
+	// Config.Window and grows as it needs to. On a base connection it is 65,536. With less than 1,024 the
+	// peer sends four times a second.
 	Window int
 
 	// Compress is as in Answer.

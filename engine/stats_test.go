@@ -175,20 +175,6 @@ func TestStatsOfBothEnds(t *testing.T) {
 	})
 }
 
-// startEngine starts an engine that ends with the test.
-func startEngine(t *testing.T, cfg engine.Config) *engine.Engine {
-	t.Helper()
-	if cfg.Logger == nil {
-		cfg.Logger = quiet
-	}
-	e, err := engine.Start(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	return e
-}
-
 // meeting is a Handler that hands over connections.
 type meeting struct {
 	*builtin.Handler
