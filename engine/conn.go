@@ -59,7 +59,7 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 			op.Buf.Release()
 		}
 		l.Contexts.Set(ch.handle, nil)
-		l.Arena.Cancel(ch.handle)
+		c.lc.Cancel(ch.handle)
 		return Channel{}, err
 	}
 	return ch, nil

@@ -59,7 +59,7 @@ func TestNothingHappensToAChannelThatHasEnded(t *testing.T) {
 	if !a.Live(again) || a.Used() != 1 || len(written(c)) != 0 {
 		t.Error("its successor was hit")
 	}
-	a.Cancel(again)
+	c.Cancel(again)
 	if a.Live(again) || a.Used() != 0 {
 		t.Error("a channel that was cancelled lives on")
 	}

@@ -11,7 +11,7 @@ import (
 // slot with the generation it had, so that one kept too long finds another generation and nothing
 // else's channel.
 //
-// Open, Finish, Shut and Consume, and Conn.Reserve, may be called from any goroutine: they are what an application
+// Open, Finish, Shut and Consume, and Reserve and Cancel of Conn, may be called from any goroutine: they are what an application
 // needs at once. The rest belongs to the loop.
 type Arena struct {
 	records  table[record]
@@ -42,7 +42,7 @@ func NewArena(shift uint, cfg *Config) *Arena {
 	return a
 }
 
-// Open takes a slot for a channel to be opened with Conn.Open, or to be given back with Cancel. Bytes
+// Open takes a slot for a channel to be opened with Conn.Open, or to be given back with Conn.Cancel. Bytes
 // can be reserved on it at once.
 func (a *Arena) Open() Handle {
 	a.mu.Lock()
@@ -62,8 +62,14 @@ func (a *Arena) Open() Handle {
 	return Handle{slot, g}
 }
 
-// Cancel gives back a slot that Open took and no connection has used.
-func (a *Arena) Cancel(h Handle) { a.put(h.Slot) }
+// Cancel gives back a slot that Arena.Open took for a channel of c that was not opened, with what was reserved
+// for it. It may be called from any goroutine.
+func (c *Conn) Cancel(h Handle) {
+	g := &c.arena.records.at(h.Slot).gate
+	g.set(h.Gen, gateShut|gateClosed)
+	g.clear(&c.memory)
+	c.arena.put(h.Slot)
+}
 
 // SendResult says what became of a reservation.
 type SendResult uint8

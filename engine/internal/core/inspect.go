@@ -27,6 +27,8 @@ type ChannelView struct {
 	Out       int64         // what we may send
 	Window    int64         // what the peer may send
 	Owed      int64         // consumed, and not granted yet
+	Size      int64         // of the receive window
+	Start     int64         // what that was at its start
 	Uncounted int64         // consumed with Arena.Consume, and not collected yet
 	Queued    int           // bytes booked for sending
 	Ready     bool          // with the scheduler: has data, and window for it
@@ -42,7 +44,8 @@ func (c *Conn) View(h Handle, v *ChannelView) bool {
 	}
 	*v = ChannelView{
 		ID: r.id, State: r.state, Flags: uint32(r.flags),
-		Out: int64(r.out), Window: int64(r.in.window), Owed: int64(r.in.owed), Uncounted: int64(r.consumed.Load()),
+		Out: int64(r.out), Window: int64(r.in.window), Owed: int64(r.in.owed), Size: int64(r.in.size),
+		Start: int64(r.in.size) - int64(c.grown(r)), Uncounted: int64(r.consumed.Load()),
 		Queued: int(r.gate.word.Load() & gateQueued), Ready: c.queue.HasData(c.arena.flows, h.Slot),
 	}
 	if r.timer != noTimer && r.timer < numTimers {
@@ -63,6 +66,10 @@ type ConnView struct {
 	Refusals int    // waiting to be sent
 	Carried  int    // bytes of memory that hold a frame that is cut
 
+	Extended bool  // the peer is known, and is so
+	Out      int64 // what we may send in all, if Extended
+	In       int64 // what the peer may send in all, if Extended
+
 	Soon  time.Duration // when what waits for a while is sent
 	Due   time.Duration // when something may end
 	Grace time.Duration // nothing ends before
@@ -74,6 +81,9 @@ func (c *Conn) Look(now time.Duration) ConnView {
 		Phase: uint8(c.phase), Late: c.late, Tokens: c.bucket.tokens, Accepted: int(c.accepted), NextID: c.nextID,
 		Pongs: int(c.pongs.n), Pings: int(c.pings.n), Refusals: len(c.refused), Soon: c.soonest(),
 		Due: max(c.firstEnd(now), c.grace), Grace: c.grace,
+	}
+	if v.Extended = c.peer.extended; v.Extended {
+		v.Out, v.In = c.out.window, int64(c.in.window)
 	}
 	if c.carry != nil {
 		v.Carried = c.carry.Cap()

@@ -130,6 +130,9 @@ func (c *Conn) Transport() Transport { return c.transport }
 // Reserve books n bytes for channel ch. It may be called from any goroutine.
 func (c *Conn) Reserve(ch core.Handle, n int) core.SendResult { return c.core.Reserve(ch, n) }
 
+// Cancel gives back the slot of a channel that was not opened. It may be called from any goroutine.
+func (c *Conn) Cancel(ch core.Handle) { c.core.Cancel(ch) }
+
 // Memory is the connection's account. It may be used from any goroutine.
 func (c *Conn) Memory() *core.Budget { return c.core.Memory() }
 

@@ -68,6 +68,9 @@ func (w *World) open(s int, n uint32) {
 	e := &ch.ends[s]
 	e.h = sd.arena.Open()
 	e.byHand = n&1 == 1
+	for i := range ch.ends {
+		ch.ends[i].out.soft = w.setup.zipped(uint32(n) ^ uint32(len(w.all)))
+	}
 	sd.place(s, ch)
 	w.post(s, letter{Open, ch, e.h, n})
 }
@@ -87,6 +90,15 @@ func (w *World) use(s int, ch *channel, kind Kind, n uint32) {
 		if sd.arena.Consume(e.h, int(n)) {
 			w.post(s, letter{Consume, ch, e.h, n})
 		}
+	case Finish:
+		if _, _, can := sd.conn.Peer(); can&codec.FeatureFin != 0 && sd.arena.Finish(e.h) {
+			e.ending = true
+			w.post(s, letter{Finish, ch, e.h, 0})
+		}
+	case Urgency:
+		if known, _, _ := sd.conn.Peer(); known {
+			w.post(s, letter{Urgency, ch, e.h, n % 8})
+		}
 	case Close:
 		if sd.arena.Shut(e.h) {
 			e.shut = true
@@ -104,14 +116,14 @@ func (w *World) write(s int, ch *channel, n int) {
 	sd := &w.sides[s]
 	e := &ch.ends[s]
 	if n == 0 {
-		if sends := sd.arena.Sends(e.h); sends && e.shut {
+		if sends := sd.arena.Sends(e.h); sends && (e.shut || e.ending) {
 			w.failf("order and once", "channel %d takes bytes after its end", ch.id)
 		}
 		return
 	}
 	switch sd.conn.Reserve(e.h, n) {
 	case core.SendOK:
-		if e.shut || e.over {
+		if e.shut || e.ending || e.over {
 			w.failf("order and once", "channel %d takes bytes after its end", ch.id)
 		}
 		e.booked += uint64(n)
@@ -121,8 +133,11 @@ func (w *World) write(s int, ch *channel, n int) {
 		if e.booked == 0 {
 			w.failf("memory", "channel %d is full before anything was written", ch.id)
 		}
+	case core.SendStarved:
+		e.await = true
+		w.post(s, letter{React, ch, e.h, 0})
 	case core.SendClosed:
-		if !e.shut && !sd.quit {
+		if !e.shut && !e.ending && !sd.quit {
 			w.failf("order and once", "channel %d takes nothing", ch.id)
 		}
 	}
@@ -158,6 +173,13 @@ func (w *World) handle(s int, l *letter) {
 		w.writes(s, l)
 	case Consume:
 		sd.conn.Collect(w.now, l.h)
+	case React:
+		sd.conn.Starve(w.now, l.h)
+	case Finish:
+		e.finish = true
+		sd.conn.CloseWrite(w.now, l.h)
+	case Urgency:
+		sd.conn.SetPriority(l.h, uint8(l.n))
 	case Close:
 		if !e.over {
 			e.closing, e.closeAt = true, w.now
@@ -176,7 +198,7 @@ func (w *World) opens(s int, l *letter) {
 	sd := &w.sides[s]
 	e := &l.ch.ends[s]
 	if sd.down { // there is nothing to open it on
-		sd.arena.Cancel(l.h)
+		sd.conn.Cancel(l.h)
 		e.over = true
 		sd.remove(s, l.ch)
 		return
@@ -184,7 +206,7 @@ func (w *World) opens(s int, l *letter) {
 	e.openedAt = w.now
 	id := sd.conn.Look(w.now).NextID
 	var params *pool.Buf
-	if p := openForm(l.ch.form, w.wire()); len(p) > 0 {
+	if p := w.openForm(l.ch.form); len(p) > 0 {
 		params = w.pool.Copy(p)
 	}
 	sd.conn.Open(w.now, l.h, params, e.traits())
@@ -212,11 +234,8 @@ func (w *World) writes(s int, l *letter) {
 	}
 }
 
-// wire is scratch memory for OPEN's payload.
-func (w *World) wire() []byte { return w.batch[:0] }
-
-// openForm is OPEN's payload of a channel with that form.
-func openForm(form uint32, b []byte) []byte {
+// openForm is OPEN's payload of a channel with that form, in scratch memory.
+func (w *World) openForm(form uint32) []byte {
 	if form&14 != 0 { // most have none
 		return nil
 	}
@@ -227,7 +246,10 @@ func openForm(form uint32, b []byte) []byte {
 	if form&0x200 != 0 {
 		o.Metadata = make([]byte, form>>10&0x7ff)
 	}
-	return o.Append(b)
+	if form&0x80 != 0 && w.setup.Extended {
+		o.HasWindow, o.Window = true, uint32(w.setup.Window)+form>>16&0xff
+	}
+	return o.Append(w.batch[:0])
 }
 
 // release has side s let go of a channel it kept.

@@ -27,6 +27,10 @@ type end struct {
 	told    bool // the peer's answer: Accepted was reported; or it was us who accepted
 	shut    bool // it called Close or Reset
 	closing bool // and Close has reached the core
+	ending  bool // it called CloseWrite
+	finish  bool // and that has reached the core
+	finOut  bool // FIN left
+	finCame bool // and came
 	reset   bool // and it was Reset
 	refused bool
 	deaf    bool // it was shut when it ended
@@ -58,6 +62,9 @@ func (e *end) traits() (t core.Traits) {
 	if e.byHand {
 		t |= core.ByHand
 	}
+	if e.out.soft {
+		t |= core.Compress
+	}
 	return t
 }
 
@@ -67,8 +74,8 @@ func (c *channel) init(opener int) { *c = channel{opener: opener} }
 // name gives c its id, and the ends their patterns.
 func (c *channel) name(seed uint64, id uint32) {
 	c.id = id
-	c.ends[Client].out = newPattern(seed, id, Client)
-	c.ends[Server].out = newPattern(seed, id, Server)
+	c.ends[Client].out.key = newKey(seed, id, Client)
+	c.ends[Server].out.key = newKey(seed, id, Server)
 }
 
 // wire is what a side has sent on a channel.

@@ -32,7 +32,7 @@ func (w *World) events(s int) {
 // reaction is what a handler does besides.
 func (w *World) reaction(s int, kind Kind, h core.Handle) {
 	op := Op{Kind: kind, Side: uint8(s), N: uint32(w.hash>>40) % 300}
-	if kind < Write || kind > Reset {
+	if kind < Write || kind > Urgency {
 		w.application(s, kind, &op)
 	} else if ch := w.sides[s].at(s, h); ch != nil && !ch.ends[s].over {
 		w.use(s, ch, kind, op.N)
@@ -86,7 +86,7 @@ func (w *World) event(s int, ev *core.Event) {
 		}
 		e.told = true
 	case core.DataReceived:
-		w.hearData(s, ch, ev.Data)
+		w.hearData(s, ch, ev.Data, ev.Fin)
 	case core.Writable:
 		if !e.await {
 			w.failf("ids and states", "channel %d is writable, and nobody waits", ch.id)
@@ -98,7 +98,7 @@ func (w *World) event(s int, ev *core.Event) {
 }
 
 // keepsAlive returns whether the clock has gone so far that the cores ping by themselves.
-func (w *World) keepsAlive() bool { return w.now > epoch }
+func (w *World) keepsAlive() bool { return w.now > epoch || w.setup.Extended }
 
 // hearOpened answers the peer's OPEN.
 func (w *World) hearOpened(s int, ev *core.Event) {
@@ -115,7 +115,7 @@ func (w *World) hearOpened(s int, ev *core.Event) {
 	}
 	sd.seen = v.ID
 	w.mark('o', uint64(s), uint64(v.ID))
-	if want := openForm(ch.form, w.wire()); !w.setup.Hostile && !bytes.Equal(ev.Data, want) {
+	if want := w.openForm(ch.form); !w.setup.Hostile && !bytes.Equal(ev.Data, want) {
 		w.failf("order and once", "OPEN of channel %d came with other parameters", v.ID)
 	}
 	e := &ch.ends[s]
@@ -134,9 +134,9 @@ func (w *World) hearOpened(s int, ev *core.Event) {
 }
 
 // hearData takes bytes that came.
-func (w *World) hearData(s int, ch *channel, p []byte) {
+func (w *World) hearData(s int, ch *channel, p []byte, fin bool) {
 	e := &ch.ends[s]
-	if e.shut || len(p) == 0 {
+	if e.shut || e.finCame || len(p) == 0 && !fin {
 		w.failf("order and once", "%d bytes come on channel %d (closed by the application: %v)", len(p), ch.id, e.shut)
 	}
 	if !w.setup.Hostile {
@@ -146,6 +146,10 @@ func (w *World) hearData(s int, ch *channel, p []byte) {
 		}
 	}
 	e.read += uint64(len(p))
+	if o := &ch.ends[1-s]; fin && (!o.finOut || e.read != o.written) {
+		w.failf("order and once", "channel %d: FIN comes after %d bytes of %d", ch.id, e.read, o.written)
+	}
+	e.finCame = fin
 	switch {
 	case !e.byHand:
 	case w.sides[s].reader:

@@ -87,6 +87,14 @@ func (w *swarm) plan(seed uint64) {
 	case 1, 2:
 		s.MaxWrite = w.upTo(256, 65537)
 	}
+	if s.Extended = !s.Hostile && w.one(2); s.Extended {
+		s.MaxWindow = s.Window << w.IntN(8)
+		s.ConnWindow = 1 << (16 + w.IntN(4))
+		s.Zip = [...]int{0, 0, 128, 256}[w.IntN(4)]
+		if w.one(4) {
+			s.Memory = w.upTo(1<<10, 1<<20)
+		}
+	}
 	w.setup = s.sane()
 }
 
@@ -104,6 +112,10 @@ func (w *swarm) weigh() {
 		}
 	}
 	some(20, Consume, Close, Reset)
+	if w.setup.Extended {
+		some(20, Finish)
+		some(4, Urgency)
+	}
 	some(8, Release, React, Ping, Stranger)
 	some(3, Keep, Refuse, Rest, Stall, Tick, Sleep, Jump)
 	if w.setup.ByHand > 0 {

@@ -166,7 +166,7 @@ func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
 		if odd == 6 {
 			n = 65530 + amount%10
 		}
-		fill := newPattern(w.noise, id, 0)
+		fill := pattern{key: newKey(w.noise, id, 0)}
 		fill.fill(b[:n], 0)
 		return b[:n]
 	case 4:
@@ -199,7 +199,7 @@ func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
 
 // openPayload is parameters of OPEN, right or wrong.
 func (p *hostile) openPayload(w *World, odd, amount uint32) []byte {
-	o := openForm(amount<<4, w.batch[:0])
+	o := w.openForm(amount << 4)
 	switch {
 	case odd > 64:
 		return nil

@@ -19,6 +19,8 @@ type link struct {
 	tainted bool          // a bit was changed
 	whole   uint64        // and so many frames left before that one
 	frames  uint64        // that have left
+	data    int64         // bytes of DATA on the way
+	grants  int64         // and of grants for the connection
 }
 
 // flight is a frame on its way.
@@ -97,12 +99,19 @@ func (l *link) over() (over, rough bool) {
 }
 
 // fly notes a frame that will end after n more bytes than have been put.
-func (l *link) fly(end uint64, ch *channel, kind byte, bytes int) {
+func (l *link) fly(end uint64, ch *channel, f *wireFrame, bytes int) {
+	switch kind := f.typ; {
+	case kind == 3:
+		bytes = len(f.payload) // inflated by now
+		l.data += int64(bytes)
+	case kind == 8 && f.channel == 0:
+		l.grants += int64(bytes)
+	}
 	if l.first > 64 && l.first*2 > len(l.flights) {
 		n := copy(l.flights, l.flights[l.first:])
 		l.flights, l.first = l.flights[:n], 0
 	}
-	l.flights = append(l.flights, flight{end, ch, kind, uint32(bytes)})
+	l.flights = append(l.flights, flight{end, ch, f.typ, uint32(bytes)})
 	if !l.tainted {
 		l.frames++
 	}

@@ -160,7 +160,7 @@ func (w *World) settled() bool {
 		}
 		for _, ch := range w.sides[s].live {
 			e, o := &ch.ends[s], &ch.ends[1-s]
-			if e.closing || o.over || o.closing || e.left < e.written || o.read < e.written || !e.told {
+			if e.closing || o.over || o.closing || e.left < e.written || o.read < e.written || !e.told || e.await {
 				return false
 			}
 		}
@@ -241,6 +241,9 @@ func (w *World) finish() {
 		}
 		if n := sd.arena.Segments(); n > 0 {
 			w.failf("memory", "%d messages of the %s are left at the end", n, sideNames[s])
+		}
+		if n := sd.conn.Memory().Used(); n != 0 {
+			w.failf("memory", "%d bytes of the %s are booked at the end", n, sideNames[s])
 		}
 		if n := sd.conn.Look(w.now).Carried; n > 0 {
 			w.failf("memory", "%d bytes of a cut frame of the %s are left at the end", n, sideNames[s])

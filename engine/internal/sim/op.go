@@ -41,8 +41,10 @@ const (
 	Open     // opens a channel, by hand if N is odd
 	Write    // N bytes
 	Consume  // N bytes of what came on a channel of manual credit
+	Finish   // ends its direction
 	Close    //
 	Reset    // with code N
+	Urgency  // changes the priority to N
 	Ping     //
 	GoAway   //
 	Quit     //
@@ -66,7 +68,7 @@ const (
 var kindNames = [NumKinds]string{
 	"deliver", "send", "rest", "stall", "cut", "break", "flip",
 	"tick", "advance", "sleep", "jump",
-	"open", "write", "consume", "close", "reset", "ping", "goaway", "quit", "abort", "refuse", "keep", "release",
+	"open", "write", "consume", "finish", "close", "reset", "urgency", "ping", "goaway", "quit", "abort", "refuse", "keep", "release",
 	"react", "turn", "stranger",
 	"frame", "flood", "raw", "damage",
 }

@@ -5,6 +5,9 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
+// allowance is how many queued bytes of a channel count for no account.
+const allowance = 4096
+
 // maxWindow is the largest window there may be.
 const maxWindow = 1<<31 - 1
 
@@ -18,6 +21,45 @@ func (w *World) look(s int) {
 	}
 	if w.turn%32 == 0 && !sd.script {
 		w.checkSlots(s)
+		w.checkMemory(s)
+	}
+}
+
+// checkConn checks the windows of the connection, in both directions:
+//
+//	what the sender may send + DATA on the way + grants on the way = what the receiver lets it send
+//
+// whatever became of the channels: what came on those that are closed counts as well.
+func (w *World) checkConn() {
+	if !w.sound || !w.setup.Extended {
+		return
+	}
+	for from := range w.sides {
+		a, b := w.sides[from].conn.Look(w.now), w.sides[1-from].conn.Look(w.now)
+		to := &w.links[1-from]
+		if a.Extended && b.Extended && a.Out+to.data+w.links[from].grants != b.In {
+			w.failf("window conservation", "the %s may send %d in all, on the way %d, granted %d, but window %d",
+				sideNames[from], a.Out, to.data, w.links[from].grants, b.In)
+		}
+	}
+}
+
+// checkMemory checks that the account of a side is what its channels use.
+func (w *World) checkMemory(s int) {
+	sd := &w.sides[s]
+	if sd.down || w.setup.Hostile {
+		return
+	}
+	var sum int64
+	for _, ch := range sd.live {
+		v := &w.view[0]
+		if !sd.conn.View(ch.ends[s].h, v) {
+			return // the core does not know of it yet
+		}
+		sum += max(0, int64(v.Queued)-allowance) + v.Size - v.Start
+	}
+	if used := sd.conn.Memory().Used(); used != sum || used > int64(w.setup.Memory) {
+		w.failf("memory", "%d bytes are booked of %d, and %d used", used, w.setup.Memory, sum)
 	}
 }
 
@@ -39,7 +81,7 @@ func (w *World) lookAtAll() {
 // checkChannel checks that no byte of the windows of ch is lost or made up, in both directions:
 //
 //	what the sender may send + DATA on the way + grants on the way = what the receiver lets it send
-//	what the receiver lets it send + unread + owed                 = the start window
+//	what the receiver lets it send + unread + owed                 = the size of the window
 func (w *World) checkChannel(ch *channel) {
 	if !w.sound || ch.id == 0 {
 		return
@@ -73,9 +115,13 @@ func (w *World) checkUnread(ch *channel, e *end, v *core.ChannelView) {
 	if e.closing || !e.byHand {
 		unread = 0
 	}
-	if v.Window < 0 || v.Owed < 0 || v.Window+v.Owed+unread != int64(w.setup.Window) {
+	if v.Window < 0 || v.Owed < 0 || v.Window+v.Owed+unread != v.Size {
 		w.failf("window conservation", "channel %d: window %d, owed %d, unread %d (%d of them consumed): not %d",
-			ch.id, v.Window, v.Owed, unread, v.Uncounted, w.setup.Window)
+			ch.id, v.Window, v.Owed, unread, v.Uncounted, v.Size)
+	}
+	if v.Size < v.Start || v.Size > max(v.Start, int64(w.setup.MaxWindow)) || !w.setup.Extended && v.Size != v.Start {
+		w.failf("window conservation", "channel %d: the window is %d, from %d to %d", ch.id, v.Size, v.Start,
+			w.setup.MaxWindow)
 	}
 }
 
@@ -119,7 +165,7 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 	case w.setup.Hostile:
 		w.peer.closed(w, s, ch, end)
 	case end.Clean:
-		if !e.closing && !o.closing {
+		if !e.closing && !o.closing && !(e.finOut && o.finOut) {
 			w.failf("ids and states", "channel %d ends cleanly, and nobody closed it", ch.id)
 		}
 		if !e.shut && !w.sides[s].quit && e.read != o.written {
@@ -141,6 +187,8 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 		if e.expired = true; !o.expired { // who stops waiting for an ACK does not say so
 			w.stuck(s, "channel", ch.id)
 		}
+	case end.Code == codec.Refused && ch.id == 0 && w.setup.Extended && w.setup.MaxChannels < w.setup.Live:
+		// the peer allows no more
 	case end.Code == codec.Refused && (w.sides[s].draining != 0 || w.sides[1-s].draining != 0):
 	case e.reset && (end.Code == e.code || e.code == 0 && end.Code == codec.Cancelled):
 	default:

@@ -7,12 +7,13 @@ import (
 
 // pattern is the bytes one side writes on one channel: eight at a time a hash of the key and the offset, so
 // that a byte of another channel, direction, offset or buffer is not taken for the right one.
-type pattern uint64
-
-// newPattern returns the pattern of the side's bytes on a channel.
-func newPattern(seed uint64, id uint32, side int) pattern {
-	return pattern(mix(seed ^ uint64(id)<<1 ^ uint64(side)))
+type pattern struct {
+	key  uint64
+	soft bool // much is alike, so that it can be compressed
 }
+
+// newKey returns the key of the side's bytes on a channel.
+func newKey(seed uint64, id uint32, side int) uint64 { return mix(seed ^ uint64(id)<<1 ^ uint64(side)) }
 
 // mix is a good hash of x (splitmix64's).
 func mix(x uint64) uint64 {
@@ -24,7 +25,10 @@ func mix(x uint64) uint64 {
 
 // word is bytes 8i to 8i+7. One multiplication will do: neighbours must differ, not look random.
 func (k pattern) word(i uint64) uint64 {
-	hi, lo := bits.Mul64(uint64(k)^i, 0x9e3779b97f4a7c15)
+	if k.soft {
+		i /= 16
+	}
+	hi, lo := bits.Mul64(k.key^i, 0x9e3779b97f4a7c15)
 	return hi ^ lo
 }
 

@@ -4,7 +4,7 @@ import "testing"
 
 // A byte that is moved, changed, or another channel's is found where it is.
 func TestPattern(t *testing.T) {
-	k, other := newPattern(1, 7, Client), newPattern(1, 7, Server)
+	k, other := pattern{key: newKey(1, 7, Client)}, pattern{key: newKey(1, 7, Server)}
 	whole := make([]byte, 300)
 	k.fill(whole, 0)
 	for from := range 40 {

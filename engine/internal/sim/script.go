@@ -30,6 +30,11 @@ type Setup struct {
 	Mail        bool   // what an application does reaches the core with a turn
 	Resets      bool   // who closes with unread bytes resets the transport
 	Fair        bool   // watch who is served
+	Extended    bool   // both sides speak the extended profile
+	MaxWindow   int    // then, what windows grow to
+	ConnWindow  int    // and the connection's at its start
+	Memory      int    // bytes of a connection
+	Zip         int    // of 256 channels, those of which payloads are compressed
 }
 
 // sane returns the setup with every number in its range.
@@ -44,6 +49,14 @@ func (s Setup) sane() Setup {
 	clamp(&s.MaxWrite, 1, min(1<<20, 64*s.Window, 256*s.FrameSize))
 	clamp(&s.Live, 1, 64)
 	clamp(&s.ByHand, 0, 256)
+	clamp(&s.MaxWindow, s.Window, 1<<24)
+	clamp(&s.ConnWindow, 1<<16, 1<<20)
+	clamp(&s.Zip, 0, 256)
+	if s.Memory == 0 {
+		s.Memory = 64 << 20
+	}
+	clamp(&s.Memory, 1, 64<<20)
+	s.Extended = s.Extended && !s.Hostile
 	if s.Window < 65536 { // a small window moves slowly, and no more may wait than can leave
 		clamp(&s.SendQueue, 1, 16*s.Window)
 	}
@@ -52,6 +65,11 @@ func (s Setup) sane() Setup {
 
 // byHand returns whether the channel called id is accepted with manual credit.
 func (s *Setup) byHand(id uint32) bool { return int(mix(s.Seed+uint64(id))&255) < s.ByHand }
+
+// zipped returns whether both sides compress on the channel called id.
+func (s *Setup) zipped(id uint32) bool {
+	return s.Extended && int(mix(s.Seed^uint64(id)<<20)&255) < s.Zip
+}
 
 // fields are the setup's by name, in the order of its text form.
 func (s *Setup) fields() []struct {
@@ -65,7 +83,8 @@ func (s *Setup) fields() []struct {
 		{"seed", &s.Seed}, {"hostile", &s.Hostile}, {"core", &s.Core}, {"window", &s.Window},
 		{"frame-size", &s.FrameSize}, {"send-queue", &s.SendQueue}, {"max-channels", &s.MaxChannels},
 		{"send-buffer", &s.SendBuffer}, {"max-write", &s.MaxWrite}, {"live", &s.Live}, {"by-hand", &s.ByHand},
-		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair},
+		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair}, {"extended", &s.Extended},
+		{"max-window", &s.MaxWindow}, {"conn-window", &s.ConnWindow}, {"memory", &s.Memory}, {"zip", &s.Zip},
 	}
 }
 

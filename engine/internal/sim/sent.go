@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/binary"
+	"io"
 
 	"github.com/sscd-io/sscd/codec"
 )
@@ -11,11 +14,11 @@ import (
 func (w *World) sent(s int, p []byte) {
 	sd := &w.sides[s]
 	for len(p) > 0 {
-		pong := int64(256)
-		if !sd.spoken { // the answer to a HELLO
-			pong = 2048
+		most := int64(256)
+		if !sd.spoken { // HELLO, or the answer to it
+			most = 2048
 		}
-		f, more, fault := decode(p, 256, pong)
+		f, more, fault := decode(p, most, most)
 		if more || fault != 0 {
 			w.failf("wire", "the %s sends what is no frame (%v, cut %v): %x", sideNames[s], fault, more,
 				p[:min(len(p), 20)])
@@ -41,7 +44,7 @@ func (w *World) sent(s int, p []byte) {
 		if f.typ == 8 {
 			n = int(binary.BigEndian.Uint32(f.payload))
 		}
-		w.links[1-s].fly(sd.stream, ch, f.typ, n)
+		w.links[1-s].fly(sd.stream, ch, &f, n)
 	}
 }
 
@@ -51,10 +54,12 @@ func (w *World) sentFrame(s int, f *wireFrame) *channel {
 	ch := w.channel(f.channel)
 	refusal := ch == nil && f.channel != 0 && typ == codec.Error // of an OPEN that never became a channel
 	switch {
-	case f.flags != 0:
+	case f.flags != 0 && (typ != codec.Data || !w.setup.Extended || f.flags&^3 != 0):
 		w.failf("wire", "flags %02x on %v", f.flags, typ)
-	case f.typ > 8:
+	case f.typ > 9 || f.typ == 9 && !w.setup.Extended:
 		w.failf("wire", "the %s sends %v", sideNames[s], typ)
+	case f.channel == 0 && typ == codec.FlowControl && w.setup.Extended:
+		return nil
 	case f.channel == 0 && typ != codec.Ping && typ != codec.Pong && typ != codec.Error,
 		f.channel != 0 && (typ == codec.Ping || typ == codec.Pong):
 		w.failf("wire", "%v on channel %d", typ, f.channel)
@@ -107,16 +112,23 @@ func (w *World) sentOn(s int, ch *channel, typ codec.Type, f *wireFrame) {
 	case codec.Close:
 		e.wire, e.closeSent = wireClosed, w.now
 	case codec.Data:
-		w.sentData(s, ch, f.payload)
+		w.sentData(s, ch, f)
 	case codec.FlowControl:
 		e.grants += uint64(binary.BigEndian.Uint32(f.payload))
 	}
 }
 
 // sentData checks DATA, and books it as on the way.
-func (w *World) sentData(s int, ch *channel, p []byte) {
+func (w *World) sentData(s int, ch *channel, f *wireFrame) {
 	e := &ch.ends[s]
-	if len(p) == 0 {
+	if f.flags&1 != 0 {
+		w.inflate(f)
+	}
+	p, fin := f.payload, f.flags&2 != 0
+	if e.finOut {
+		w.failf("wire", "the %s sends DATA behind FIN on channel %d", sideNames[s], ch.id)
+	}
+	if len(p) == 0 && !fin {
 		w.failf("wire", "the %s sends empty DATA on channel %d", sideNames[s], ch.id)
 	}
 	if len(p) > w.sides[s].cfg.FrameSize {
@@ -130,7 +142,11 @@ func (w *World) sentData(s int, ch *channel, p []byte) {
 	if e.left > e.written {
 		w.failf("order and once", "%d bytes left on channel %d, of %d written", e.left, ch.id, e.written)
 	}
-	w.sides[s].fair.sent(e, len(p))
+	if fin && (!e.finish || e.left != e.written) {
+		w.failf("order and once", "FIN leaves on channel %d behind %d bytes of %d", ch.id, e.left, e.written)
+	}
+	e.finOut = e.finOut || fin
+	w.sides[s].fair.sent(e, f.size-16)
 }
 
 // checkBytes compares what came from side s with what it wrote.
@@ -139,5 +155,20 @@ func (w *World) checkBytes(s int, ch *channel, p []byte, off uint64) {
 	if i := ch.ends[s].out.check(p, off); i >= 0 {
 		w.failf("order and once", "byte %d of the %s on channel %d is wrong: %x", off+uint64(i), sideNames[s],
 			ch.id, p[i:min(len(p), i+16)])
+	}
+}
+
+// inflate puts what the payload of a compressed frame inflates to in its place, by the standard library.
+func (w *World) inflate(f *wireFrame) {
+	r, err := zlib.NewReader(bytes.NewReader(f.payload))
+	if err == nil {
+		packed := len(f.payload)
+		f.payload, err = io.ReadAll(r)
+		if len(f.payload) <= 100 || packed > len(f.payload)*9/10 {
+			w.failf("wire", "%d bytes were compressed to %d", len(f.payload), packed)
+		}
+	}
+	if err != nil {
+		w.failf("wire", "a payload is no zlib stream: %v", err)
 	}
 }

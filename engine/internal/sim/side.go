@@ -85,7 +85,11 @@ func (sd *side) init(w *World, client bool) {
 	s := &w.setup
 	sd.cfg = core.Config{
 		Profile: core.BaseOnly, FrameSize: s.FrameSize, SendQueue: s.SendQueue, MaxChannels: s.MaxChannels,
-		StartWindow: s.Window, Pool: w.pool,
+		StartWindow: s.Window, MaxWindow: s.MaxWindow, ConnWindow: s.ConnWindow, ConnMemory: int64(s.Memory),
+		Compression: s.Zip > 0, Pool: w.pool,
+	}
+	if s.Extended {
+		sd.cfg.Profile = core.Negotiate
 	}
 	sd.cfg.Prepare()
 	sd.arena = core.NewArena(4, &sd.cfg)

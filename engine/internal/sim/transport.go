@@ -92,9 +92,12 @@ func (w *World) arrived(s int) {
 		f := &l.flights[l.first]
 		l.first++
 		sd.begun = 0
-		if f.ch != nil && (f.ch.ends[s].expired || f.ch.ends[s].reset) && f.kind != 3 {
-			if f.ch.ends[s].lates++; f.ch.ends[s].lates > lateSlack {
-				w.dribbled = true
+		if f.ch != nil && f.kind != 3 {
+			e := &f.ch.ends[s]
+			if ended := e.finOut && e.finCame; e.expired || e.reset || e.refused || ended && e.over {
+				if e.lates++; e.lates > lateSlack {
+					w.dribbled = true
+				}
 			}
 		}
 		switch f.kind {
@@ -103,7 +106,12 @@ func (w *World) arrived(s int) {
 			continue
 		case 3:
 			f.ch.ends[1-s].onLink -= uint64(f.bytes)
+			l.data -= int64(f.bytes)
 		case 8:
+			if f.ch == nil {
+				l.grants -= int64(f.bytes)
+				continue
+			}
 			f.ch.ends[1-s].grants -= uint64(f.bytes)
 		default:
 			continue
@@ -114,6 +122,7 @@ func (w *World) arrived(s int) {
 		w.checkChannel(ch)
 	}
 	w.touched = w.touched[:0]
+	w.checkConn()
 	if l.first == len(l.flights) {
 		l.flights, l.first = l.flights[:0], 0
 	} else if sd.begun == 0 {
