@@ -2,6 +2,7 @@ package core
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -165,6 +166,7 @@ func TestGateEndsUnderItsSenders(t *testing.T) {
 			all.Go(func() {
 				<-start
 				for g.reserve(7, 5000, 1<<20, m) != SendClosed {
+					runtime.Gosched()
 				}
 			})
 		}
