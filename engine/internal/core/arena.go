@@ -11,8 +11,8 @@ import (
 // slot with the generation it had, so that one kept too long finds another generation and nothing
 // else's channel.
 //
-// Open, Finish, Shut and Consume, and Reserve and Cancel of Conn, may be called from any goroutine: they are what an application
-// needs at once. The rest belongs to the loop.
+// Open, Finish, Shut and Consume, and Reserve and Cancel of Conn, may be called from any goroutine: they are what
+// an application needs at once. The rest belongs to the loop.
 type Arena struct {
 	records  table[record]
 	flows    *sched.Flows // the scheduler's part of each record

@@ -39,7 +39,7 @@ type Config struct {
 	// 0 means 16 MiB. Windows that start with as much or more keep what they have.
 	MaxWindow int
 
-	// ConnWindow is the receive window that an extended connection starts with; 0 means 256 KiB. It
+	// ConnWindow is the receive window that an extended connection starts with; 0 means 1 MiB. It
 	// grows up to four times MaxWindow.
 	ConnWindow int
 
@@ -102,7 +102,7 @@ func (c *Config) Prepare() {
 	set(&c.StartWindow, startWindow)
 	set(&c.Window, c.StartWindow)
 	set(&c.MaxWindow, 16<<20)
-	set(&c.ConnWindow, 256<<10)
+	set(&c.ConnWindow, 1<<20)
 	if c.ConnMemory <= 0 {
 		c.ConnMemory = 64 << 20
 	}

@@ -169,8 +169,10 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	freed, bytes := 0, 0 // of the queue, of the wire
 	n := c.sendable(r)
 	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
-		if n = c.holds(now, n); n == 0 {
-			break
+		if int64(n) > c.out.window {
+			if n = c.holds(now); n == 0 {
+				break
+			}
 		}
 		before := b.Len()
 		if fit = c.appendFrame(b, r, n); !fit {
@@ -178,13 +180,15 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		}
 		bytes += b.Len() - before
 		freed += c.advance(r, n)
-		c.sentData(now, n)
+		c.out.window -= int64(n)
 	}
 	more := c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)
 	if bytes == 0 {
 		return fit
 	}
+	c.spoke = now
+	c.out.sent, c.out.squeeze = true, false
 	r.flags = r.flags&^squeeze | sentSinceGrant
 	if r.gate.free(freed, c.cfg.SendLow, &c.memory) {
 		c.report(slot, tellWritable)

@@ -61,7 +61,7 @@ type machine struct {
 
 func newMachine(t *testing.T, d *datadriven.TestData) *machine {
 	m := &machine{t: t, handles: make(map[uint32]Handle), now: time.Second}
-	m.cfg = &Config{Pool: new(pool.Pool), Profile: BaseOnly}
+	m.cfg = &Config{Pool: new(pool.Pool), Profile: BaseOnly, ConnWindow: 256 << 10}
 	for _, a := range d.CmdArgs[1:] {
 		m.configure(a.Key, strings.Join(a.Vals, ""))
 	}

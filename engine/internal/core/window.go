@@ -11,7 +11,7 @@ import (
 // connOut is the send window of the connection (SPEC section 2). Before the server's first frame it is
 // 65,536 for a client that said HELLO, then what the peer says, or none at all.
 type connOut struct {
-	window  int64  // less what was sent; unlimited for none
+	window  int64  // less what was sent; it begins at unlimited for none
 	limited bool   // the peer said one
 	sent    bool   // DATA went out since the last grant
 	squeeze bool   // send even what is less than minSplit
@@ -19,7 +19,8 @@ type connOut struct {
 	since   uint32 // in milliseconds
 }
 
-const unlimited = math.MaxInt64
+// unlimited is more than a connection ever sends.
+const unlimited = math.MaxInt64 / 2
 
 // meet takes the window that the peer's HELLO says; 0 for none.
 func (o *connOut) meet(n uint32) {
@@ -31,12 +32,9 @@ func (o *connOut) meet(n uint32) {
 	o.stalled = false
 }
 
-// holds returns how much of a frame of n bytes may be sent now.
-func (c *Conn) holds(now time.Duration, n int) int {
+// holds returns how much may be sent now of a frame for which the window is too small.
+func (c *Conn) holds(now time.Duration) int {
 	o := &c.out
-	if int64(n) <= o.window {
-		return n
-	}
 	if o.window >= minSplit || o.window > 0 && (o.squeeze || c.phase != running) {
 		return int(o.window)
 	}
@@ -47,15 +45,6 @@ func (c *Conn) holds(now time.Duration, n int) int {
 		}
 	}
 	return 0
-}
-
-// sentData books n bytes of payload as sent.
-func (c *Conn) sentData(now time.Duration, n int) {
-	c.spoke = now
-	if c.out.window != unlimited {
-		c.out.window -= int64(n)
-	}
-	c.out.sent, c.out.squeeze = true, false
 }
 
 // recvConnCredit takes FLOW_CONTROL on channel 0.

@@ -68,7 +68,8 @@ const (
 var kindNames = [NumKinds]string{
 	"deliver", "send", "rest", "stall", "cut", "break", "flip",
 	"tick", "advance", "sleep", "jump",
-	"open", "write", "consume", "finish", "close", "reset", "urgency", "ping", "goaway", "quit", "abort", "refuse", "keep", "release",
+	"open", "write", "consume", "finish", "close", "reset", "urgency",
+	"ping", "goaway", "quit", "abort", "refuse", "keep", "release",
 	"react", "turn", "stranger",
 	"frame", "flood", "raw", "damage",
 }
