@@ -171,6 +171,13 @@ type streams struct{ accepted func(*Session) }
 func (h streams) OnConnect(c *Conn) {
 	s := &Session{conn: c, done: make(chan struct{}), gone: make(chan struct{})}
 	c.SetContext(s)
+	if c.engine.cfg.Authorize == nil {
+		h.admit(s)
+	}
+}
+
+// admit hands a session over, of a client that was let in.
+func (h streams) admit(s *Session) {
 	if h.accepted != nil {
 		h.accepted(s)
 	}
