@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sscd-io/sscd/codec"
@@ -25,7 +26,24 @@ func (ch Channel) Conn() *Conn { return ch.conn }
 // Send queues a copy of p to be sent. It takes all of p or nothing: ErrWouldBlock if the queue has no
 // room (OnWritable follows), ErrClosed if the channel takes no more, ErrTooLarge. Nil does not mean
 // that the peer has it: if the channel ends otherwise than by Close, OnClose says so.
-func (ch Channel) Send(p []byte) error {
+//
+// Where memory runs short (Config.ConnMemory, Memory), long messages wait for that, but up to 4 KiB are always
+// taken when nothing waits.
+func (ch Channel) Send(p []byte) error { return wouldBlock(ch.send(p)) }
+
+// errStarved is ErrWouldBlock of a channel on which nothing waits: it is memory that lacks.
+var errStarved = errors.New("engine: no memory")
+
+// wouldBlock is err, as applications know it.
+func wouldBlock(err error) error {
+	if err == errStarved {
+		return ErrWouldBlock
+	}
+	return err
+}
+
+// send is Send that tells why it would block.
+func (ch Channel) send(p []byte) error {
 	if err := ch.reserve(len(p)); err != nil || len(p) == 0 {
 		return err
 	}
@@ -39,7 +57,7 @@ func (ch Channel) Send(p []byte) error {
 // b need not come from the engine's own pool.
 func (ch Channel) SendBuf(b *pool.Buf) error {
 	if err := ch.reserve(len(b.B)); err != nil {
-		return err
+		return wouldBlock(err)
 	}
 	if len(b.B) == 0 {
 		b.Release()
@@ -66,8 +84,9 @@ func (ch Channel) reserve(n int) error {
 	case core.SendOK:
 		return nil
 	case core.SendStarved:
+		ch.conn.engine.wouldBlock.Add(1)
 		ch.post(loop.Op{Kind: loop.Starve})
-		fallthrough
+		return errStarved
 	case core.SendFull:
 		ch.conn.engine.wouldBlock.Add(1)
 		return ErrWouldBlock

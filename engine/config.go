@@ -117,7 +117,8 @@ type Config struct {
 
 	// Authorize, if not nil, is asked whether a client's credentials are good, nil if it has none, before
 	// anything is done for it. It is called on the loop and must not block; see Secret. Clients of the
-	// base profile, which have none, are turned away.
+	// base profile, which have none, are turned away. A Listener accepts who was let in only; the
+	// contexts of its connections are its own.
 	Authorize func(c *Conn, credentials []byte) bool
 
 	// MaxConns is how many connections the engine accepts; 0 means what the limit of descriptors allows

@@ -144,7 +144,13 @@ func (e *connEvents) Up() {
 }
 
 func (e *connEvents) Greeted(credentials []byte) bool {
-	return e.engine.cfg.Authorize(e.conn(), credentials)
+	if !e.engine.cfg.Authorize(e.conn(), credentials) {
+		return false
+	}
+	if s, ok := e.engine.handler.(streams); ok {
+		s.admit(e.conn().Context().(*Session))
+	}
+	return true
 }
 
 func (e *connEvents) Opened(ch core.Handle, p core.OpenParams) (Code, core.Traits) {

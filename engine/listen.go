@@ -48,7 +48,13 @@ func (l *Listener) accepted(s *Session) {
 	l.accept.Lock()
 	defer l.accept.Unlock()
 	if len(l.backlog) >= maxSessions {
-		l.backlog = slices.DeleteFunc(l.backlog, func(s *Session) bool { return s.Err() != nil })
+		l.backlog = slices.DeleteFunc(l.backlog, func(s *Session) bool {
+			ended := s.Err() != nil
+			if ended {
+				s.forgetAll()
+			}
+			return ended
+		})
 	}
 	if len(l.backlog) >= maxSessions {
 		s.conn.Close()

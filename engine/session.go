@@ -115,11 +115,13 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 // Ping measures the round trip time to the peer. It blocks.
 func (s *Session) Ping(ctx context.Context) (time.Duration, error) { return s.conn.Ping(ctx) }
 
-// Close ends the session and its streams. What was written gets a second to leave; then the peer is told.
+// Close ends the session and its streams, also those that nobody has accepted. What was written gets a second to
+// leave; then the peer is told.
 // Close waits for all that, for two seconds at most.
 func (s *Session) Close() error {
 	s.conn.Close()
 	<-s.gone
+	s.forgetAll()
 	if s.own != nil {
 		return s.own.Close()
 	}
@@ -171,6 +173,13 @@ type streams struct{ accepted func(*Session) }
 func (h streams) OnConnect(c *Conn) {
 	s := &Session{conn: c, done: make(chan struct{}), gone: make(chan struct{})}
 	c.SetContext(s)
+	if c.engine.cfg.Authorize == nil {
+		h.admit(s)
+	}
+}
+
+// admit hands a session over, of a client that was let in.
+func (h streams) admit(s *Session) {
 	if h.accepted != nil {
 		h.accepted(s)
 	}
@@ -232,6 +241,16 @@ func (s *Session) forget(st *Stream) bool {
 	}
 	s.backlog = slices.Delete(s.backlog, i, i+1)
 	return true
+}
+
+// forgetAll gives up what nobody has accepted of a session that has ended.
+func (s *Session) forgetAll() {
+	s.accept.Lock()
+	defer s.accept.Unlock()
+	for _, st := range s.backlog {
+		st.Close()
+	}
+	s.backlog = nil
 }
 
 // gone takes note that nothing leaves any more.

@@ -7,7 +7,7 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
-// Stats are an engine's counters. All but Conns, Channels and LongestTurn count since its start.
+// Stats are an engine's counters. All but Conns, Channels, Memory and LongestTurn count since its start.
 type Stats struct {
 	Conns       int    // connections now
 	ConnsServed uint64 // connections ever
@@ -16,6 +16,8 @@ type Stats struct {
 	ChannelsAccepted uint64 // opened by peers
 	ChannelsOpened   uint64 // opened by this side
 	ChannelsRefused  uint64 // opens of peers that were refused
+
+	Memory int64 // bytes in use now of Config.Memory; connections draw 4 KiB at a time
 
 	FramesIn, FramesOut uint64
 	BytesIn, BytesOut   uint64 // of frames, headers included
@@ -45,6 +47,7 @@ func (e *Engine) Stats() Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.past
+	s.Memory = e.loopCfg.Core.Memory.Used()
 	s.ErrorsSent, s.ErrorsReceived = nil, nil
 	s.addErrors(e.past.ErrorsSent, e.past.ErrorsReceived)
 	s.SendsBlocked += e.wouldBlock.Load()

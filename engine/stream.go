@@ -173,10 +173,12 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		piece := p[n:min(n+size, len(p))]
-		switch err := s.ch.Send(piece); err {
-		case nil:
+		switch err := s.ch.send(piece); {
+		case err == nil:
 			n += len(piece)
-		case ErrWouldBlock:
+		case err == errStarved && len(piece) > core.Allowance:
+			size = core.Allowance // which needs no memory
+		case err == errStarved, err == ErrWouldBlock:
 			s.waitWritable(rounds)
 		default:
 			return n, s.whyNot(err)

@@ -30,6 +30,9 @@ type Handler struct {
 // blockBytes is how much a source sends at a time.
 const blockBytes = 16 << 10
 
+// shortBytes is what is always taken of a channel on which nothing waits, however little memory is left.
+const shortBytes = 4 << 10
+
 // New returns a Handler.
 func New() *Handler {
 	h := &Handler{block: new(pool.Pool).Get(blockBytes)}
@@ -108,7 +111,9 @@ func (h *Handler) OnWritable(ch engine.Channel) {
 		for len(c.kept) > 0 {
 			n := min(len(c.kept), blockBytes)
 			if ch.Send(c.kept[:n]) != nil {
-				return
+				if n = min(n, shortBytes); ch.Send(c.kept[:n]) != nil {
+					return
+				}
 			}
 			ch.Consume(n)
 			c.kept = c.kept[n:]

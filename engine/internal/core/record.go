@@ -89,12 +89,12 @@ const (
 	gateQueued = gateClosed - 1
 )
 
-// allowance is how many bytes a channel may have queued that count for no Budget: then short messages cost
+// Allowance is how many bytes a channel may have queued that count for no Budget: then short messages cost
 // nothing there, and nobody is kept from sending some by channels whose peer does not take theirs.
-const allowance = 4 << 10
+const Allowance = 4 << 10
 
 // counted is how much of n queued bytes counts for a Budget.
-func counted(n int) int { return max(0, n-allowance) }
+func counted(n int) int { return max(0, n-Allowance) }
 
 // generation is that of the slot's current channel.
 func (g *gate) generation() uint32 { return uint32(g.word.Load() >> 32) }
