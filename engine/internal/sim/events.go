@@ -13,7 +13,7 @@ func (w *World) events(s int) {
 	ev := &w.ev
 	frames, channels := sd.arena.FramesIn, uint64(len(sd.live))
 	for n := uint64(0); sd.conn.Step(w.now, ev); n++ {
-		if came := sd.arena.FramesIn - frames; n > came+4*channels+16 {
+		if came := sd.arena.FramesIn - frames; n > 3*came+4*channels+16 {
 			w.failf("progress", "the %s reports %d events of %d frames", sideNames[s], n, came)
 			break
 		}
