@@ -69,6 +69,7 @@ type ConnView struct {
 	Extended bool  // the peer is known, and is so
 	Out      int64 // what we may send in all, if Extended
 	In       int64 // what the peer may send in all, if Extended
+	Lost     int64 // of that window: neither to be sent nor owed
 
 	Soon  time.Duration // when what waits for a while is sent
 	Due   time.Duration // when something may end
@@ -83,7 +84,7 @@ func (c *Conn) Look(now time.Duration) ConnView {
 		Due: max(c.firstEnd(now), c.grace), Grace: c.grace,
 	}
 	if v.Extended = c.peer.extended; v.Extended {
-		v.Out, v.In = c.out.window, int64(c.in.window)
+		v.Out, v.In, v.Lost = c.out.window, int64(c.in.window), int64(c.in.unconsumed())
 	}
 	if c.carry != nil {
 		v.Carried = c.carry.Cap()

@@ -20,6 +20,7 @@ type swarm struct {
 	setup   Setup
 	kinds   [256]Kind // to draw from
 	numbers [NumKinds][16]uint32
+	bulk    bool
 	bias    uint64 // of 256 operations of a side, those of the client
 }
 
@@ -87,6 +88,10 @@ func (w *swarm) plan(seed uint64) {
 	case 1, 2:
 		s.MaxWrite = w.upTo(256, 65537)
 	}
+	if w.bulk = w.one(60); w.bulk { // a few channels with always more to send, in frames of all sizes
+		s.Hostile, s.Fair, s.Window, s.FrameSize, s.MaxWrite = false, true, 65536, 65536, 65536
+		s.SendQueue, s.SendBuffer, s.Live, s.ByHand = 1<<18, 1<<22, 2+w.IntN(4), 0
+	}
 	if s.Extended = !s.Hostile && w.one(2); s.Extended {
 		s.MaxWindow = s.Window << w.IntN(8)
 		s.ConnWindow = 1 << (16 + w.IntN(4))
@@ -134,6 +139,9 @@ func (w *swarm) weigh() {
 			weights[Raw], weights[Damage] = 0, 0 // they end the connection soon
 		}
 	}
+	if w.bulk {
+		weights = [NumKinds]int{Deliver: 30, Send: 30, Write: 60, Open: 4, Turn: weights[Turn], Advance: 1}
+	}
 	total, at, sum := 0, 0, 0
 	for _, n := range weights {
 		total += n
@@ -171,6 +179,11 @@ func (w *swarm) number() {
 		}
 		if w.one(4) {
 			set(Consume, 1)
+		}
+		if w.bulk {
+			set(Write, []int{100, 1 << 14, 1<<14 + 1, 1 << 15, 1 << 16}[w.IntN(5)])
+			set(Deliver, 1<<20)
+			set(Send, 1<<20)
 		}
 		w.numbers[Advance][i] = [...]uint32{0, 1, 1000, 2000, 50 * ms, 250 * ms, 251 * ms, 1000 * ms}[w.IntN(8)]
 		if w.one(8) {

@@ -154,7 +154,7 @@ func (p *hostile) pick(w *World, pick uint16, may func(*modelChannel) bool) (id 
 
 // payload is what a frame carries.
 func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
-	b := w.batch[:]
+	b := w.zeros[:]
 	switch typ {
 	case 1:
 		return p.openPayload(w, odd, amount)
@@ -167,8 +167,8 @@ func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
 			n = 65530 + amount%10
 		}
 		fill := pattern{key: newKey(w.noise, id, 0)}
-		fill.fill(b[:n], 0)
-		return b[:n]
+		fill.fill(w.batch[:n], 0)
+		return w.batch[:n]
 	case 4:
 		if odd < 32 {
 			return b[:amount%5000]
@@ -219,7 +219,7 @@ func (p *hostile) openPayload(w *World, odd, amount uint32) []byte {
 func (p *hostile) errorPayload(w *World, id, odd, amount uint32) []byte {
 	switch {
 	case odd < 8:
-		return w.batch[:odd]
+		return w.zeros[:odd]
 	case id == 0 && odd > 128:
 		return append(number(0), number(amount)...)
 	case id == 0 && odd > 120:

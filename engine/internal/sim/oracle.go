@@ -37,6 +37,9 @@ func (w *World) checkConn() {
 	for from := range w.sides {
 		a, b := w.sides[from].conn.Look(w.now), w.sides[1-from].conn.Look(w.now)
 		to := &w.links[1-from]
+		if a.Lost != 0 {
+			w.failf("window conservation", "the %s forgot %d bytes of the connection's window", sideNames[from], a.Lost)
+		}
 		if a.Extended && b.Extended && a.Out+to.data+w.links[from].grants != b.In {
 			w.failf("window conservation", "the %s may send %d in all, on the way %d, granted %d, but window %d",
 				sideNames[from], a.Out, to.data, w.links[from].grants, b.In)

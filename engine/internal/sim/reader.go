@@ -127,7 +127,6 @@ func (m *model) row(f *wireFrame) core.State {
 
 // saw takes a frame that the core sends.
 func (m *model) saw(w *World, f *wireFrame) {
-	m.limbo = 0
 	if m.failed { // there is one thing left to say
 		if f.typ != 5 || f.channel != 0 || m.fault == 0 || binary.BigEndian.Uint32(f.payload) != uint32(m.fault) {
 			w.failf("reference model", "type %d on channel %d leaves after a connection error", f.typ, f.channel)
@@ -230,20 +229,15 @@ func (m *model) localEnd(w *World, id uint32, silent bool) {
 	if id == 0 || m.dead {
 		return
 	}
-	c := m.chans[id]
-	m.ended(w, id)
 	m.answers -= 20
-	if silent { // what was to be answered is
-		return
-	}
-	delete(m.acks, id)
-	if s := m.slots[id]; s != nil {
-		s.acks, s.refused = 0, c != nil
-		m.free(id, s)
-	}
-	if c != nil {
+	if _, known := m.chans[id]; known && !silent {
 		m.resets[id] = true
+		delete(m.acks, id)
+		if s := m.slots[id]; s != nil {
+			s.acks, s.refused = 0, true
+		}
 	}
+	m.ended(w, id)
 }
 
 // released takes that the application is through with a channel it kept.

@@ -247,6 +247,9 @@ func (w *World) build(s int) bool {
 		w.failf("wire", "%d bytes of a batch of %d are unsent", sd.conn.Unsent(), len(sd.wire))
 	}
 	w.sent(s, sd.wire)
+	if len(sd.wire) < 32<<10 { // it is not full, so all has left that could
+		w.model.limbo = 0
+	}
 	sd.fair.after(w, s)
 	return true
 }

@@ -31,6 +31,7 @@ type World struct {
 	all      []*channel    // of this world
 	model    model         // of the core whose peer is a script
 	batch    [1 << 20]byte // scratch
+	zeros    [8192]byte    // of what it does not care about
 	noise    uint64        // state of what the hostile peer makes up
 	hash     uint64        // of all that happened
 	step     int           // the operation that runs
