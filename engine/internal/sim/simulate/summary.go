@@ -3,22 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"syscall"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
 	"github.com/sscd-io/sscd/engine/internal/sim"
 )
-
-// cpuTime is the processor time this process has used.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 // summary says what was covered.
 func summary(w io.Writer, s *sim.Stats, took, cpu time.Duration) {
