@@ -48,9 +48,9 @@
 //	ended when it was to   ErrClosed              ErrClosed  ErrClosed ErrClosed
 //	anything else          ErrClosed              *ConnError ErrClosed *ConnError
 //
-// * or a *ConnError that is ErrClosed, if streams were cut off. An Open that waits while the session ends returns why, a *ConnError. Listener.Accept returns ErrClosed once the
-// listener is closed, or the error of its context; what an Engine makes, ErrClosed once that is closed. Of a
-// channel, and its connection:
+// * or a *ConnError that is ErrClosed, if streams were cut off. An Open that waits while the session ends
+// returns why, a *ConnError. Listener.Accept returns ErrClosed once the listener is closed, or the error of
+// its context; what an Engine makes, ErrClosed once that is closed. Of a channel, and its connection:
 //
 //	                       Send, SendBuf  CloseWrite     SetPriority    Close      Reset
 //	queue or memory full   ErrWouldBlock  nil            nil            nil        nil
@@ -60,13 +60,13 @@
 //	after Close            ErrClosed      ErrClosed      nil            ErrClosed  nil
 //	after OnClose          ErrClosed      ErrClosed      ErrClosed      ErrClosed  ErrClosed
 //
-// Conn.Open, Ping, Close and GoAway return ErrClosed once the connection, or its loop, has ended; why, OnClose and
-// OnDisconnect say: nil for an end that was meant, else a *ChannelError or *ConnError.
+// Conn.Open and Ping return ErrClosed once the connection has ended, Close and GoAway once its loop has. Why
+// it did, OnClose and OnDisconnect say: nil for an end that was meant, else a *ChannelError or *ConnError.
 //
-// By errors.Is, the *ConnError of what Conn.Close, Session.Close or Engine.Close cut off is [ErrClosed], and that is
-// net.ErrClosed. Any other *ConnError wraps what the transport said: io.ErrUnexpectedEOF if it just ended. [ErrHalfClose] is
-// errors.ErrUnsupported. Only os.ErrDeadlineExceeded is a timeout in the sense of net.Error: an error whose Code is
-// Timeout is an end for good.
+// By errors.Is, the *ConnError of what Conn.Close, Session.Close or Engine.Close cut off is [ErrClosed], and
+// that is net.ErrClosed. Any other *ConnError wraps what the transport said: io.ErrUnexpectedEOF if it just
+// ended. [ErrHalfClose] is errors.ErrUnsupported. Only os.ErrDeadlineExceeded is a timeout in the sense of
+// net.Error: an error whose Code is Timeout is an end for good.
 //
 // Start reading at [Handler] and [Channel], or at [Session] and [Stream].
 package engine
