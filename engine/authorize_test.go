@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sscd-io/sscd/codec"
@@ -120,10 +121,9 @@ func TestAuthorizeIsAsked(t *testing.T) {
 // An Authorize that panics lets nobody in, and no listener hands over sessions that were not let in.
 func TestAuthorizePanics(t *testing.T) {
 	onBackends(t, func(t *testing.T, b engine.Backend) {
-		panics := true
+		var panicked atomic.Bool
 		l, err := engine.Listen("127.0.0.1:0", engine.Config{Backend: b, Logger: quiet, Authorize: func(*engine.Conn, []byte) bool {
-			if panics {
-				panics = false
+			if !panicked.Swap(true) {
 				panic("no idea")
 			}
 			return true

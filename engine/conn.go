@@ -91,7 +91,7 @@ func (c *Conn) RTT() (smoothed, variation, smallest time.Duration) {
 }
 
 // Close ends the connection. Its channels take no more to send; what waits gets a second to leave, then
-// those that are not closed end with a *ConnError that is net.ErrClosed, and the peer is told. It returns
+// those that are not closed end with a *ConnError that is ErrClosed, and the peer is told. It returns
 // before that is done; OnDisconnect follows.
 func (c *Conn) Close() error {
 	return c.call(func() {

@@ -62,6 +62,8 @@ func (e *ConnError) Unwrap() error { return e.Err }
 func describe(what string, code Code, remote bool, reason string, err error) string {
 	s := fmt.Sprintf("engine: %s ended by this side: %v", what, code)
 	switch {
+	case err == ErrClosed:
+		return fmt.Sprintf("engine: %s closed by this side", what)
 	case err != nil:
 		s = fmt.Sprintf("engine: %s lost: %v", what, err)
 	case remote:
@@ -78,6 +80,8 @@ func errorOf(end *core.End) error {
 	switch {
 	case end.Clean:
 		return nil
+	case end.Err == net.ErrClosed: // by this side's application
+		return &ConnError{Code: end.Code, Reason: end.Reason, Err: ErrClosed}
 	case end.Conn:
 		return &ConnError{Code: end.Code, Remote: end.Remote, Reason: end.Reason, Err: end.Err}
 	}

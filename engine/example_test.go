@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
+	"os"
+	"time"
 
 	"github.com/sscd-io/sscd/engine"
 )
@@ -119,4 +122,63 @@ func ExampleChannelError() {
 	// Output:
 	// REFUSED true
 	// <nil>
+}
+
+// What a Read or Write returns tells how much has ended, and who ended it.
+func Example_errors() {
+	why := func(err error) string {
+		var channel *engine.ChannelError
+		var connection *engine.ConnError
+		switch {
+		case err == io.EOF:
+			return "the peer has said all"
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return "it takes too long"
+		case errors.Is(err, net.ErrClosed):
+			return "we have closed it"
+		case errors.As(err, &channel):
+			return fmt.Sprint("the stream ended: ", channel.Code)
+		case errors.As(err, &connection):
+			return fmt.Sprint("the connection was lost: ", connection.Err)
+		}
+		return fmt.Sprint(err)
+	}
+	e, err := engine.Start(engine.Config{Handler: shouter{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer e.Close()
+	addr, err := e.Listen("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	session, err := engine.Dial(ctx, addr.String(), engine.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	stream, err := session.Open(ctx, engine.OpenOptions{Target: "shout"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	read := func() string {
+		_, err := stream.Read(make([]byte, 1))
+		return why(err)
+	}
+
+	stream.SetReadDeadline(time.Now())
+	fmt.Println(read())
+	stream.SetReadDeadline(time.Time{})
+	stream.CloseWrite() // the handler knows of no half close, so its channel closes
+	fmt.Println(read())
+	stream.Close()
+	fmt.Println(read())
+	_, err = session.Open(ctx, engine.OpenOptions{Target: "whisper"})
+	fmt.Println(why(err))
+	// Output:
+	// it takes too long
+	// the peer has said all
+	// we have closed it
+	// the stream ended: REFUSED
 }

@@ -13,6 +13,10 @@ import (
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	took := make(chan time.Duration, 1)
 	err := c.call(func() {
+		if c.ended.Load() {
+			close(took)
+			return
+		}
 		if c.pinger == nil {
 			c.pinger = new(pinger)
 		}
@@ -28,7 +32,11 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		}
 		return d, nil
 	case <-ctx.Done():
-		c.call(func() { c.pinger.forget(took) })
+		c.call(func() {
+			if c.pinger != nil {
+				c.pinger.forget(took)
+			}
+		})
 		return 0, ctx.Err()
 	}
 }

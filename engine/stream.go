@@ -17,16 +17,7 @@ import (
 // Stream is a channel with blocking calls: a net.Conn. Its methods may be called from any goroutine, but
 // not in callbacks.
 //
-// What ends a stream is seen so:
-//
-//	                       Read                              Write
-//	Close by this side     ErrClosed                         ErrClosed
-//	CloseWrite by the peer io.EOF, when all is read          goes on
-//	CloseWrite by us       goes on                           ErrClosed
-//	Close by the peer      io.EOF, when all is read          *ChannelError, ClosedError, Remote
-//	Reset by the peer      *ChannelError                     *ChannelError
-//	end of the session     *ConnError, when all is read      *ConnError
-//	deadline               os.ErrDeadlineExceeded            os.ErrDeadlineExceeded
+// What its calls return when it has ended stands in the documentation of the package.
 //
 // A stream must be closed, whatever ended it.
 type Stream struct {
