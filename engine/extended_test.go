@@ -520,7 +520,7 @@ func TestConnectionWindowOfTheServer(t *testing.T) {
 					}
 					p.send(strings.Split(frame, "; ")...)
 					sent += 8192
-					for sent+8192 > window+p.granted[0] {
+					for sent+8192 > window+p.granted[0] || c.open != "" && sent+8192 > startWindow+p.granted[1] {
 						p.catchUp()
 					}
 				}

@@ -15,6 +15,8 @@ func slice() uint64 {
 	switch {
 	case testing.Short():
 		return 500
+	case pool.Poison && raceEnabled:
+		return 100
 	case pool.Poison, raceEnabled:
 		return 700
 	}
