@@ -1,5 +1,5 @@
-// Package core is the SSC/1 protocol as a state machine without I/O: both sides of a connection, all
-// of SPEC.md's base profile.
+// Package core is the SSC/1 protocol as a state machine without I/O: both sides of a connection, both
+// profiles of SPEC.md (HEADER_CRC is received only, and nothing is scheduled by priorities yet).
 //
 //	bytes ──Feed, Step──▶ ┌──────┐ ──Event──▶ application
 //	                      │ Conn │
