@@ -53,7 +53,8 @@ func TestErrorsOfChannels(t *testing.T) {
 					own := newMinimal()
 					cfg := row.cfg
 					cfg.Handler = own
-					c := enginePair(t, b, cfg, engine.Config{Handler: newMinimal()})
+					peer := ender{newMinimal(), make(chan engine.Channel, 1)} // which keeps the channel at FIN
+					c := enginePair(t, b, cfg, engine.Config{Handler: peer})
 					ch, err := c.Open(engine.OpenOptions{})
 					if err != nil {
 						t.Fatal(err)

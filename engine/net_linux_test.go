@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -98,7 +99,7 @@ func talk(t *testing.T, l *Listener, addr string, cfg Config) {
 func TestUnixSockets(t *testing.T) {
 	eachBackend(t, func(t *testing.T, cfg Config) {
 		path := filepath.Join(t.TempDir(), "socket")
-		for _, addr := range []string{path, "unix:" + path, "unix:@sscd-test-engine"} {
+		for _, addr := range []string{path, "unix:" + path, fmt.Sprintf("unix:@sscd-test-%d", os.Getpid())} {
 			for range 2 {
 				l, err := Listen(addr, cfg)
 				if err != nil {

@@ -191,3 +191,29 @@ func TestErrorsAreCountedByCode(t *testing.T) {
 		t.Errorf("counted %s", s)
 	}
 }
+
+// A channel whose CLOSE waits for the next batch still ends some time, whatever the peer does.
+func TestCloseBehindAFullBatchHasADeadline(t *testing.T) {
+	cfg := &Config{Pool: new(pool.Pool)}
+	cfg.Prepare()
+	c, a := new(Conn), NewArena(3, cfg)
+	c.Init(0, cfg, a, true)
+	written(c)
+	h := a.Open()
+	c.Open(0, h, nil, 0)
+	const n = batchBytes - controlBytes/2 // beside it and OPEN no control frames have room
+	if c.Reserve(h, n) != SendOK {
+		t.Fatal("no room")
+	}
+	c.Send(0, h, cfg.Pool.Get(n))
+	a.Shut(h)
+	c.Close(0, h)
+	var b Batch
+	c.Next(0, &b)
+	if r := a.get(h); r.first != 0 || r.state != opening || r.timer != closeWaitTimer {
+		t.Errorf("%v, waits for %d, data left: %v", r.state, r.timer, r.first != 0)
+	}
+	b.Release()
+	b.Free()
+	c.Abort(&End{Code: codec.Cancelled})
+}

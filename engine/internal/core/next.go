@@ -195,7 +195,6 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	}
 	switch {
 	case r.first == 0 && r.flags&appClosed != 0:
-		c.stopTimer(slot)
 		c.control(slot, sendClose)
 	case r.first == 0 && r.flags&finWanted != 0:
 		c.sentFin(slot, r)
