@@ -9,6 +9,7 @@ import (
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/codec/codectest"
 	"github.com/sscd-io/sscd/pool"
+	"github.com/sscd-io/sscd/sched"
 )
 
 // An application that has not heard of the end yet goes on using its channel. That does nothing, whatever it is, and
@@ -212,6 +213,32 @@ func TestCloseBehindAFullBatchHasADeadline(t *testing.T) {
 	c.Next(0, &b)
 	if r := a.get(h); r.first != 0 || r.state != opening || r.timer != closeWaitTimer {
 		t.Errorf("%v, waits for %d, data left: %v", r.state, r.timer, r.first != 0)
+	}
+	b.Release()
+	b.Free()
+	c.Abort(&End{Code: codec.Cancelled})
+}
+
+// A channel that squeezes a small window and is through with its turn meanwhile waits for window, with an end.
+func TestSqueezeAtTheEndOfATurn(t *testing.T) {
+	cfg := &Config{Pool: new(pool.Pool), SendQueue: 1 << 20}
+	cfg.Prepare()
+	c, handles := greeted(t, cfg, 0, 0, 1)
+	h := handles[0]
+	r := c.arena.get(h)
+	const frames = sched.Quantum/(codec.HeaderSize+1) + 1
+	r.out = frames + 36
+	for range frames {
+		c.Reserve(h, 1)
+		c.SendCopy(0, h, []byte{1})
+	}
+	c.Reserve(h, 500)
+	c.SendCopy(0, h, make([]byte, 500))
+	r.flags |= squeeze
+	var b Batch
+	c.Next(0, &b)
+	if r.out != 36 || c.queue.HasData(c.arena.flows, h.Slot) || r.timer != noWindowTimer || r.flags&dribbling == 0 {
+		t.Errorf("window %d, waits for %d, flags %x", r.out, r.timer, r.flags)
 	}
 	b.Release()
 	b.Free()

@@ -182,6 +182,9 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		freed += c.advance(r, n)
 		c.out.window -= int64(n)
 	}
+	if bytes > 0 {
+		r.flags = r.flags&^squeeze | sentSinceGrant
+	}
 	more := c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)
 	if bytes == 0 {
@@ -189,7 +192,6 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	}
 	c.spoke = now
 	c.out.sent, c.out.squeeze = true, false
-	r.flags = r.flags&^squeeze | sentSinceGrant
 	if r.gate.free(freed, c.cfg.SendLow, &c.memory) {
 		c.report(slot, tellWritable)
 	}
