@@ -33,7 +33,7 @@ func (t Traits) flags() (f flags) {
 // Open opens a channel in the slot that Arena.Open gave. params is OPEN's payload, which must be correct,
 // passed on; nil means none. If no channel can be opened, Closed follows.
 func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
-	r := c.arena.attach(h)
+	r := c.arena.attach(now, h)
 	r.id, r.state, r.flags = uint32(c.nextID), opening, held|sendOpen|t.flags()
 	o := OpenParams{Priority: DefaultPriority}
 	if params != nil {
@@ -41,15 +41,15 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
 	}
 	r.prio = o.Priority
 	// The peer sends nothing before its ACK, so by then it is known what it took from OPEN and HELLO.
-	if r.in.open(now, c.cfg.Window); o.HasWindow {
-		r.in.open(now, int(o.Window))
+	if r.in.open(c.cfg.Window); o.HasWindow {
+		r.in.open(int(o.Window))
 		r.flags |= fixedWindow
 	}
 	r.out = outflow(c.cfg.StartWindow)
 	c.push(r, params)
 	if code := c.cannotOpen(); code != codec.NoError {
 		c.dropSegments(r)
-		r.state, r.code = closed, code
+		r.state, c.arena.asides.at(h.Slot).code = closed, code
 		if code == codec.ClosedError {
 			r.flags |= withConn
 		}
@@ -95,7 +95,7 @@ func (c *Conn) Refuse(now time.Duration, h Handle, code codec.Code) {
 	c.arena.Refused.Add(1)
 	c.close(h.Slot)
 	r.flags &^= held
-	r.code = code
+	c.arena.asides.at(h.Slot).code = code
 	c.control(h.Slot, sendError)
 	c.token(now)
 }
@@ -194,7 +194,7 @@ func (c *Conn) abort(slot uint32, code codec.Code) {
 	unknown := r.flags&sendOpen != 0 // the peer never hears of it
 	c.close(slot)
 	r.flags &^= sendAck | sendCloseAck // ERROR is the answer
-	r.code = code
+	c.arena.asides.at(slot).code = code
 	if !unknown {
 		c.control(slot, sendError)
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"sync"
+	"time"
 
 	"github.com/sscd-io/sscd/pool"
 	"github.com/sscd-io/sscd/sched"
@@ -15,6 +16,7 @@ import (
 // an application needs at once. The rest belongs to the loop.
 type Arena struct {
 	records  table[record]
+	asides   table[aside]
 	flows    *sched.Flows // the scheduler's part of each record
 	segs     segments
 	stock    pool.Stock // for short messages; the loop's own
@@ -38,7 +40,7 @@ func NewArena(shift uint, cfg *Config) *Arena {
 		flows: sched.NewFlows(shift), stock: pool.NewStock(cfg.Pool),
 		collect: uint32(max(1, min(cfg.Window, cfg.StartWindow)/2)),
 	}
-	a.records.shift = shift
+	a.records.shift, a.asides.shift = shift, shift
 	return a
 }
 
@@ -49,6 +51,7 @@ func (a *Arena) Open() Handle {
 	defer a.mu.Unlock()
 	if len(a.free) == 0 {
 		first := a.records.len()
+		a.asides.grow()
 		a.records.grow()
 		for slot := a.records.len() - 1; slot >= max(first, 1); slot-- {
 			a.free = append(a.free, uint32(slot))
@@ -144,8 +147,9 @@ func (a *Arena) get(h Handle) *record {
 }
 
 // attach makes h a channel of a connection.
-func (a *Arena) attach(h Handle) *record {
+func (a *Arena) attach(now time.Duration, h Handle) *record {
 	a.flows.Grow(int(h.Slot) + 1)
+	a.asides.at(h.Slot).meter.mark = microseconds(now)
 	return a.records.at(h.Slot)
 }
 
@@ -153,6 +157,7 @@ func (a *Arena) attach(h Handle) *record {
 func (a *Arena) release(slot uint32) {
 	a.flows.Forget(slot)
 	a.records.at(slot).channel = channel{}
+	*a.asides.at(slot) = aside{}
 	a.put(slot)
 }
 

@@ -47,9 +47,8 @@ func (c *Conn) refuseOwn(id uint32, by flags) {
 	}
 	for _, slot := range c.slots(refused) {
 		c.close(slot)
-		r := c.arena.records.at(slot)
-		r.flags |= by
-		r.code = codec.Refused
+		c.arena.records.at(slot).flags |= by
+		c.arena.asides.at(slot).code = codec.Refused
 		c.report(slot, tellClosed)
 	}
 }

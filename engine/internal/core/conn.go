@@ -22,6 +22,7 @@ type Conn struct {
 	late     int64     // late credit
 	bucket   bucket
 	in       inflow // the receive window of the connection, if the peer is extended
+	meter    meter  // of it
 
 	// Channels.
 	channels map[uint32]uint32 // id to slot of those that are not closed

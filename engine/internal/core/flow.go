@@ -10,16 +10,10 @@ type inflow struct {
 	window uint32 // what the peer may send
 	owed   uint32 // consumed and not granted yet
 	size   uint32 // what the peer may have sent or kept in all
-
-	// How fast bytes are consumed: so many since then, in microseconds. See tune.
-	got  uint32
-	mark uint32
 }
 
 // open is the window at its start.
-func (f *inflow) open(now time.Duration, size int) {
-	*f = inflow{window: uint32(size), size: uint32(size), mark: microseconds(now)}
-}
+func (f *inflow) open(size int) { *f = inflow{window: uint32(size), size: uint32(size)} }
 
 // take books n bytes that arrived and returns whether the peer was allowed to send them.
 func (f *inflow) take(n int) bool {
@@ -35,40 +29,50 @@ func (f *inflow) unconsumed() uint32 { return f.size - f.window - f.owed }
 
 // consume books n bytes as consumed. More than is unconsumed counts as all of it.
 func (f *inflow) consume(n uint32) {
-	n = min(n, f.unconsumed())
-	f.owed += n
-	f.got += n
+	f.owed += min(n, f.unconsumed())
 }
 
 // grant moves what is owed into the window and returns it.
-func (f *inflow) grant() uint32 {
+func (f *inflow) grant(m *meter) uint32 {
 	n := f.owed
 	if f.window+n > f.size {
 		panic("core: granting more than was consumed")
 	}
 	f.window, f.owed = f.window+n, 0
+	m.granted += n
 	return n
 }
 
 // grow enlarges the window by n bytes, which are owed.
-func (f *inflow) grow(n uint32) { f.size, f.owed = f.size+n, f.owed+n }
+func (f *inflow) grow(n uint32, m *meter) {
+	f.size, f.owed = f.size+n, f.owed+n
+	m.granted -= n
+}
 
 // shrink makes the window at most n bytes smaller, by not granting what is owed, and returns by how much.
-func (f *inflow) shrink(n uint32) uint32 {
+func (f *inflow) shrink(n uint32, m *meter) uint32 {
 	n = min(n, f.owed)
 	f.size, f.owed = f.size-n, f.owed-n
+	m.granted += n
 	return n
 }
 
-// rate is how many bytes are consumed in a round trip at the speed of late, and true if it is time to tell: a
+// meter tells how fast a window is consumed. What was consumed since mark is granted + what is owed: so it has
+// nothing to do for each frame.
+type meter struct {
+	granted uint32 // it wraps
+	mark    uint32 // in microseconds
+}
+
+// rate is how many bytes of f are consumed in a round trip at the speed of late, and true if it is time to tell: a
 // round trip after it was told last, and some milliseconds, since data comes in bursts.
-func (f *inflow) rate(now, rtt time.Duration) (n uint64, ok bool) {
-	passed := ofMicroseconds(microseconds(now) - f.mark)
+func (m *meter) rate(f *inflow, now, rtt time.Duration) (n uint64, ok bool) {
+	passed := ofMicroseconds(microseconds(now) - m.mark)
 	if passed < max(rtt, burst) {
 		return 0, false
 	}
-	n = uint64(float64(f.got) * float64(rtt) / float64(passed))
-	f.got, f.mark = 0, microseconds(now)
+	n = uint64(float64(m.granted+f.owed) * float64(rtt) / float64(passed))
+	*m = meter{-f.owed, microseconds(now)}
 	return n, true
 }
 

@@ -190,7 +190,8 @@ func (c *Conn) meet(now time.Duration, f *codec.Frame, ev *Event) {
 		extended: true, greeted: true,
 	}
 	c.splitter.Limits = codec.Limits{Data: uint32(c.cfg.MaxFrame), HeaderCRC: true}
-	c.in.open(now, c.cfg.ConnWindow)
+	c.in.open(c.cfg.ConnWindow)
+	c.meter.mark = microseconds(now)
 	c.out.meet(h.ConnWindow)
 	if c.client {
 		c.pings.helloAnswered(now)

@@ -50,7 +50,7 @@ func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 	c.pings.append(now, c, b)
 	if c.grantConn && c.phase == running {
 		c.grantConn = false
-		c.appendGrant(b, 0, &c.in)
+		c.appendGrant(b, 0, &c.in, &c.meter)
 	}
 	for i, r := range c.refused {
 		if !b.fits(refusalBytes, refusalBytes) {
@@ -107,7 +107,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 	}
 	if send&sendGrant != 0 && r.in.owed > 0 && c.phase == running {
 		r.flags &^= cameSinceGrant
-		c.appendGrant(b, r.id, &r.in)
+		c.appendGrant(b, r.id, &r.in, &c.arena.asides.at(slot).meter)
 	}
 	if send&sendPriority != 0 {
 		h.Type = codec.Priority
@@ -118,7 +118,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 		b.frame(c.cfg.Pool, h, nil)
 	}
 	if send&sendError != 0 {
-		c.appendError(b, r.id, r.code, "")
+		c.appendError(b, r.id, c.arena.asides.at(slot).code, "")
 	}
 	if send&sendFin != 0 && r.state != closed {
 		b.frame(c.cfg.Pool, codec.Header{Channel: r.id, Type: codec.Data, Flags: codec.Fin}, nil)
@@ -133,9 +133,9 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 }
 
 // appendGrant appends FLOW_CONTROL of what is owed of a window.
-func (c *Conn) appendGrant(b *Batch, channel uint32, f *inflow) {
+func (c *Conn) appendGrant(b *Batch, channel uint32, f *inflow, m *meter) {
 	var p [4]byte
-	binary.BigEndian.PutUint32(p[:], f.grant())
+	binary.BigEndian.PutUint32(p[:], f.grant(m))
 	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.FlowControl}, p[:])
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/sscd-io/sscd/codec"
 )
 
-// record is a channel: 80 bytes without pointers, so that millions of them cost the garbage collector
-// nothing. Only its gate and consumed may be touched by other goroutines than the loop's.
+// record is a channel: 64 bytes without pointers, a line of the cache, so that millions of them cost the garbage
+// collector nothing. Only its gate and consumed may be touched by other goroutines than the loop's.
 type record struct {
 	gate     gate
 	consumed atomic.Uint32 // by the application on a channel of manual credit, not yet collected
@@ -34,8 +34,12 @@ type channel struct {
 
 	nextTimer, prevTimer uint32 // in the connection's list of this timer
 	deadline             uint32 // of the timer, in milliseconds
+}
 
-	code codec.Code // once closed: of the ERROR to send, and to report
+// aside is what of a channel is not needed for each frame. It lies beside the record.
+type aside struct {
+	code  codec.Code // once closed: of the ERROR to send, and to report
+	meter meter      // of the receive window
 }
 
 // flags of a record.

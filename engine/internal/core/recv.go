@@ -66,7 +66,7 @@ func (c *Conn) nextEvent(ev *Event) {
 		switch {
 		case r.flags&tellClosed != 0:
 			r.flags &^= tellClosed
-			*ev = Event{Kind: Closed, Channel: r.handle(slot), End: c.endOf(r)}
+			*ev = Event{Kind: Closed, Channel: r.handle(slot), End: c.endOf(slot, r)}
 			return
 		case r.flags&tellWritable != 0:
 			r.flags &^= tellWritable
@@ -89,14 +89,15 @@ func (c *Conn) nextEvent(ev *Event) {
 }
 
 // endOf is how a channel ended that no frame just ended.
-func (c *Conn) endOf(r *record) *End {
+func (c *Conn) endOf(slot uint32, r *record) *End {
+	code := c.arena.asides.at(slot).code
 	switch {
 	case c.end != nil:
 		return c.end
-	case r.code == codec.NoError:
+	case code == codec.NoError:
 		return cleanEnd
 	}
-	return &End{Code: r.code, Remote: r.flags&byPeer != 0, Conn: r.flags&withConn != 0}
+	return &End{Code: code, Remote: r.flags&byPeer != 0, Conn: r.flags&withConn != 0}
 }
 
 // watchPartial notes when the frame began that is not whole yet.
@@ -178,7 +179,7 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 			c.stopTimer(slot)
 		}
 		if !c.peer.extended { // whatever was announced
-			r.in.open(now, c.cfg.StartWindow)
+			r.in.open(c.cfg.StartWindow)
 		}
 		c.ready(now, slot, r)
 		*ev = Event{Kind: Accepted, Channel: r.handle(slot)}
@@ -271,9 +272,9 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 		return
 	}
 	h := c.arena.Open()
-	r := c.arena.attach(h)
+	r := c.arena.attach(now, h)
 	r.id, r.state, r.flags, r.prio = f.Channel, open, held, o.Priority
-	r.in.open(now, c.cfg.StartWindow)
+	r.in.open(c.cfg.StartWindow)
 	r.out = outflow(c.peer.window)
 	if o.HasWindow && c.peer.extended {
 		r.out = outflow(o.Window)

@@ -11,7 +11,8 @@ func TestSizes(t *testing.T) {
 		name      string
 		size, max uintptr
 	}{
-		{"record", unsafe.Sizeof(record{}), 80},
+		{"record", unsafe.Sizeof(record{}), 64},
+		{"aside", unsafe.Sizeof(aside{}), 12},
 		{"segment", unsafe.Sizeof(segment{}), 24},
 		{"Handle", unsafe.Sizeof(Handle{}), 8},
 		{"Conn", unsafe.Sizeof(Conn{}), 592},

@@ -15,7 +15,7 @@ func (c *Conn) settle(now time.Duration, slot uint32, r *record) {
 	switch {
 	case c.phase != running || r.state != open && r.state != opening || r.flags&finCame != 0:
 	case r.in.owed >= max(c.startOf(r)/2, 1):
-		if c.fit(now, r); r.in.owed > 0 {
+		if c.fit(now, slot, r); r.in.owed > 0 {
 			c.control(slot, sendGrant)
 		}
 	default:
@@ -93,7 +93,7 @@ func (c *Conn) grantSmall(now time.Duration, slot uint32, r *record) {
 		return
 	}
 	if c.grown(r) > 0 {
-		c.fit(now, r)
+		c.fit(now, slot, r)
 	}
 	if r.in.owed == 0 {
 		return

@@ -165,11 +165,10 @@ func (c *Conn) expireTimers(now time.Duration) {
 
 // expired ends the wait of the channel in slot.
 func (c *Conn) expired(now time.Duration, slot uint32, kind timerKind) {
-	r := c.arena.records.at(slot)
 	switch kind {
 	case closingTimer:
 		c.close(slot)
-		r.code = codec.Timeout
+		c.arena.asides.at(slot).code = codec.Timeout
 		c.report(slot, tellClosed)
 	default:
 		c.abort(slot, codec.Timeout)

@@ -80,7 +80,7 @@ func (c *Conn) arrived(now time.Duration, f *codec.Frame, n int) bool {
 	}
 	c.in.consume(uint32(n))
 	if c.in.owed >= uint32(c.cfg.ConnWindow)/2 {
-		c.tune(now, &c.in, uint32(c.cfg.ConnWindow), connWindows*uint32(c.cfg.MaxWindow), nil)
+		c.tune(now, &c.in, &c.meter, uint32(c.cfg.ConnWindow), connWindows*uint32(c.cfg.MaxWindow), nil)
 		c.grantConn = c.in.owed > 0
 	}
 	return true
@@ -89,17 +89,17 @@ func (c *Conn) arrived(now time.Duration, f *codec.Frame, n int) bool {
 // tune makes a receive window fit its path: twice what is consumed in the smallest round trip, but not less
 // than start or more than most. What it grows by is taken from memory, if that is given. It grows only while
 // the peer has less than it could use, so what the path holds stays little, and shrinks when less is used.
-func (c *Conn) tune(now time.Duration, f *inflow, start, most uint32, memory *Budget) {
+func (c *Conn) tune(now time.Duration, f *inflow, m *meter, start, most uint32, memory *Budget) {
 	rtt := c.pings.smallest()
 	c.probe(now)
 	switch {
 	case rtt == 0:
 		return
 	case memory == nil && c.pings.again:
-		f.shrink(f.size - min(f.size, start))
+		f.shrink(f.size-min(f.size, start), m)
 		return
 	}
-	n, ok := f.rate(now, rtt)
+	n, ok := m.rate(f, now, rtt)
 	if !ok {
 		return
 	}
@@ -111,9 +111,9 @@ func (c *Conn) tune(now time.Duration, f *inflow, start, most uint32, memory *Bu
 				return
 			}
 		}
-		f.grow(more)
+		f.grow(more, m)
 	case want < f.size/2:
-		less := f.shrink(min(f.size-want, f.size/4))
+		less := f.shrink(min(f.size-want, f.size/4), m)
 		if memory != nil {
 			memory.Give(int(less))
 		}
@@ -132,9 +132,10 @@ func (c *Conn) startOf(r *record) uint32 {
 }
 
 // fit tunes the receive window of a channel.
-func (c *Conn) fit(now time.Duration, r *record) {
+func (c *Conn) fit(now time.Duration, slot uint32, r *record) {
 	if c.peer.extended && r.flags&fixedWindow == 0 {
-		c.tune(now, &r.in, c.startOf(r), uint32(c.cfg.MaxWindow), &c.memory)
+		m := &c.arena.asides.at(slot).meter
+		c.tune(now, &r.in, m, c.startOf(r), uint32(c.cfg.MaxWindow), &c.memory)
 	}
 }
 
