@@ -88,8 +88,14 @@ const (
 // Reserve books a message of n bytes for the queue of channel h. After SendOK the message must reach Send, after
 // SendStarved the channel Starve. It may be called from any goroutine.
 func (c *Conn) Reserve(h Handle, n int) SendResult {
-	r := c.arena.records.at(h.Slot)
-	return r.gate.reserve(h.Gen, cost(n), c.cfg.SendQueue, &c.memory)
+	g := &c.arena.records.at(h.Slot).gate
+	n = cost(n)
+	w := g.word.Load()
+	short := uint32(w>>32) == h.Gen && w&gateShut == 0 && int(w&gateQueued)+n <= min(c.cfg.SendQueue, Allowance)
+	if short && g.word.CompareAndSwap(w, w+uint64(n)) { // as most are
+		return SendOK
+	}
+	return g.reserve(h.Gen, n, c.cfg.SendQueue, &c.memory)
 }
 
 // cost is what a message of n bytes counts in a queue.

@@ -175,11 +175,12 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 			}
 		}
 		before := b.Len()
-		if fit = c.appendFrame(b, r, n); !fit {
+		done := c.appendFrame(b, r, n)
+		if fit = done > 0; !fit {
 			break
 		}
 		bytes += b.Len() - before
-		freed += c.advance(r, n)
+		freed += done
 		c.out.window -= int64(n)
 	}
 	if bytes > 0 {
@@ -207,14 +208,14 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 }
 
 // appendFrame appends the next n bytes of a channel as a DATA frame, with FIN if they are the last, and returns
-// whether it fits.
-func (c *Conn) appendFrame(b *Batch, r *record, n int) (fit bool) {
+// how much of its queue is free by that: nothing if the frame does not fit.
+func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int) {
 	copied := codec.HeaderSize
 	if n <= copyLimit || r.flags&compressing != 0 {
 		copied += min(n, copyLimit)
 	}
 	if !b.fits(codec.HeaderSize+n, copied) {
-		return false
+		return 0
 	}
 	s := c.arena.segs.at(r.first)
 	h := codec.Header{Channel: r.id, Type: codec.Data}
@@ -229,12 +230,6 @@ func (c *Conn) appendFrame(b *Batch, r *record, n int) (fit bool) {
 	default:
 		b.frameOf(c.cfg.Pool, h, payload, s.buf)
 	}
-	return true
-}
-
-// advance books n bytes of a channel as sent and returns how much of its queue is free by that.
-func (c *Conn) advance(r *record, n int) (freed int) {
-	s := c.arena.segs.at(r.first)
 	r.out.take(n)
 	freed = n
 	if s.off += uint32(n); s.off == s.end {

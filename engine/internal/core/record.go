@@ -141,8 +141,10 @@ func (g *gate) reserve(generation uint32, n, limit int, m *Budget) SendResult {
 func (g *gate) free(n, low int, m *Budget) bool {
 	w := g.word.Add(-uint64(n))
 	left := int(w & gateQueued)
-	m.Give(counted(left+n) - counted(left))
-	return left <= low && g.heed()
+	if left+n > Allowance {
+		m.Give(counted(left+n) - counted(left))
+	}
+	return left <= low && w&gateAwait != 0 && g.heed()
 }
 
 // heed returns whether a sender awaits room; then it awaits no more.

@@ -159,8 +159,10 @@ func (c *Conn) mayFlag(f *codec.Frame) bool {
 func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 	st, slot, r := c.lookup(f.Channel)
 	v := verdicts[st][f.Type]
-	if f.Type == codec.Data && v != violation && !c.unpack(now, f, r, v) {
-		return
+	if f.Type == codec.Data && v != violation {
+		if f.Flags&codec.Compressed != 0 && !c.unpack(now, f, r, v) || !c.arrived(now, f) {
+			return
+		}
 	}
 	switch v {
 	case data:
@@ -311,7 +313,8 @@ func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *recor
 	if fin {
 		c.recvFin(slot, r)
 	}
-	if deaf || r.flags&byHand == 0 {
+	// Most are owed soon already, and not much.
+	if (deaf || r.flags&byHand == 0) && (r.flags&(owing|fixedWindow) != owing || r.in.owed >= c.arena.collect) {
 		c.settle(now, slot, r)
 	}
 	if !deaf {

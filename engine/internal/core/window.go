@@ -67,18 +67,17 @@ func (c *Conn) recvConnCredit(now time.Duration, f *codec.Frame) {
 	c.out.sent, c.out.stalled = false, false
 }
 
-// arrived books n bytes of DATA, which count for the connection whatever becomes of them. They are granted
+// arrived books the bytes of a DATA frame, which count for the connection whatever becomes of them. They are granted
 // back as they come: this window bounds what is under way, so that urgent frames need not wait behind it;
 // what applications keep is bounded by the windows of channels.
-func (c *Conn) arrived(now time.Duration, f *codec.Frame, n int) bool {
-	if !c.peer.extended || n == 0 {
-		return true
-	}
-	if !c.in.take(n) {
+func (c *Conn) arrived(now time.Duration, f *codec.Frame) bool {
+	if n := uint32(len(f.Payload)); n <= c.in.window {
+		c.in.window -= n
+		c.in.owed += n
+	} else if c.peer.extended {
 		c.fault(now, codec.FlowControlError, f, "exceeds the window of the connection")
 		return false
 	}
-	c.in.consume(uint32(n))
 	if c.in.owed >= uint32(c.cfg.ConnWindow)/2 {
 		c.tune(now, &c.in, &c.meter, uint32(c.cfg.ConnWindow), connWindows*uint32(c.cfg.MaxWindow), nil)
 		c.grantConn = c.in.owed > 0

@@ -8,20 +8,14 @@ import (
 
 // COMPRESSED payloads (SPEC section 3). Windows count what they inflate to; deflate.go does the work.
 
-// unpack inflates the payload of a DATA frame if it is compressed, and books what it is long for the
-// connection's window. r is the channel's record, nil if it has none, and v what the frame means to it. It
-// returns false if that ended the connection.
+// unpack inflates the payload of a compressed DATA frame. r is the channel's record, nil if it has none, and v
+// what the frame means to it. It returns false if that ended the connection.
 func (c *Conn) unpack(now time.Duration, f *codec.Frame, r *record, v verdict) bool {
-	if f.Flags&codec.Compressed != 0 {
-		limit := min(c.cfg.MaxFrame, int(c.in.window))
-		if v != late { // what is late is bounded by the late credit
-			limit = min(limit, int(r.in.window))
-		}
-		if !c.inflate(now, f, limit) {
-			return false
-		}
+	limit := min(c.cfg.MaxFrame, int(c.in.window))
+	if v != late { // what is late is bounded by the late credit
+		limit = min(limit, int(r.in.window))
 	}
-	return c.arrived(now, f, len(f.Payload))
+	return c.inflate(now, f, limit)
 }
 
 // inflate puts what the payload of a frame inflates to, limit bytes at most, in its place. It is valid until the
