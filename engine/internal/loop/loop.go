@@ -67,10 +67,10 @@ func (l *Loop) Since() time.Duration { return time.Since(l.epoch) }
 // Post has op done inside the loop, soon. It returns false, and op is not done, if the loop has ended.
 // It may be called from any goroutine.
 func (l *Loop) Post(op Op) bool {
-	return l.post(op, nil)
+	return l.post(&op, nil)
 }
 
-func (l *Loop) post(op Op, p []byte) bool {
+func (l *Loop) post(op *Op, p []byte) bool {
 	wake, ok := l.mail.post(op, p)
 	if wake {
 		l.backend.Wake()
@@ -82,7 +82,7 @@ func (l *Loop) post(op Op, p []byte) bool {
 // loop has ended. It may be called from any goroutine.
 func (l *Loop) Send(c *Conn, ch core.Handle, p []byte) bool {
 	if len(p) <= copyLimit {
-		return l.post(Op{Kind: sendCopy, Conn: c, Channel: ch, size: uint32(len(p))}, p)
+		return l.post(&Op{Kind: sendCopy, Conn: c, Channel: ch, size: uint32(len(p))}, p)
 	}
 	buf := l.cfg.Core.Pool.Copy(p)
 	if l.Post(Op{Kind: Send, Conn: c, Channel: ch, Buf: buf}) {

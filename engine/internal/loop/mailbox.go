@@ -64,18 +64,18 @@ type mailbox struct {
 	closed bool // nobody will look any more
 }
 
-// post appends op, for sendCopy with a copy of p, and returns whether somebody has to be woken for it.
-func (m *mailbox) post(op Op, p []byte) (wake, ok bool) {
+// post appends op, for sendCopy with a copy of p, and returns whether somebody has to be woken for it. It is called
+// for each message: hence no defer, and op is copied once.
+func (m *mailbox) post(op *Op, p []byte) (wake, ok bool) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return false, false
+	if ok = !m.closed; ok {
+		m.in.ops = append(m.in.ops, *op)
+		m.in.bytes = append(m.in.bytes, p...)
+		wake = !m.awake
+		m.awake = true
 	}
-	m.in.ops = append(m.in.ops, op)
-	m.in.bytes = append(m.in.bytes, p...)
-	wake = !m.awake
-	m.awake = true
-	return wake, true
+	m.mu.Unlock()
+	return wake, ok
 }
 
 // enter tells that somebody is inside.

@@ -210,7 +210,7 @@ func TestMailDoesNotStayLarge(t *testing.T) {
 	var m mailbox
 	m.enter()
 	for range keepOps + 1 {
-		m.post(Op{Kind: sendCopy, size: 100}, make([]byte, 100))
+		m.post(&Op{Kind: sendCopy, size: 100}, make([]byte, 100))
 	}
 	large := m.take(false)
 	if len(large.ops) != keepOps+1 || len(large.bytes) != 100*len(large.ops) {
@@ -246,7 +246,7 @@ func TestPostingDoesNotAllocate(t *testing.T) {
 	msg := make([]byte, 64)
 	post := func() {
 		for range 100 {
-			m.post(Op{Kind: sendCopy, size: 64}, msg)
+			m.post(&Op{Kind: sendCopy, size: 64}, msg)
 		}
 		m.take(false)
 	}
@@ -263,7 +263,7 @@ func BenchmarkPost(b *testing.B) {
 	msg := make([]byte, 64)
 	b.ReportAllocs()
 	for i := range b.N {
-		m.post(Op{Kind: sendCopy, size: 64}, msg)
+		m.post(&Op{Kind: sendCopy, size: 64}, msg)
 		if i%100 == 99 {
 			m.take(false)
 		}
