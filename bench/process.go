@@ -42,8 +42,9 @@ type process struct {
 	out *bufio.Reader
 }
 
-// start starts the process of that name and tells it cfg.
-func (p Program) start(ctx context.Context, name string, cfg any) (*process, error) {
+// start starts the process of that name and tells it cfg. One of low rank runs while no other wants to, where the
+// system knows that.
+func (p Program) start(ctx context.Context, name string, low bool, cfg any) (*process, error) {
 	cmd := exec.CommandContext(ctx, string(p), name)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -54,7 +55,11 @@ func (p Program) start(ctx context.Context, name string, cfg any) (*process, err
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	begin := cmd.Start
+	if low {
+		begin = func() error { return startLow(cmd) }
+	}
+	if err := begin(); err != nil {
 		return nil, err
 	}
 	json.NewEncoder(in).Encode(cfg) // if that fails, so does what comes next

@@ -51,7 +51,7 @@ type Server struct {
 
 // StartServer starts a server and waits until it serves.
 func (p Program) StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
-	started, err := p.start(ctx, serverProcess, cfg)
+	started, err := p.start(ctx, serverProcess, false, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -122,11 +122,12 @@ func (l *Loop) Run() {
 	l.Enter()
 	l.asked = false
 	l.work(false)
-	// Those that get something to do now are for the next Run, after others had their turn.
-	last := l.last
+	// Those that get something to do now are for the next Run, after others had their turn; so is the rest when much
+	// was sent.
+	last, sent := l.last, 0
 	for c := l.unmark(); c != nil; c = l.unmark() {
 		c.serve(true)
-		if c == last {
+		if sent += turnBytes - l.budget; c == last || sent >= turnBytes {
 			break
 		}
 	}

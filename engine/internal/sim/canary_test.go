@@ -24,14 +24,15 @@ func TestMutantsAreFound(t *testing.T) {
 	all := mutants(t)
 	worlds := make([]int, 0, len(all))
 	for _, m := range all {
-		start := time.Now()
-		seed, oracle, err := m.hunt(t.TempDir())
-		if err != nil {
-			t.Errorf("%-24s NOT FOUND: %v", m.name, err)
-			continue
-		}
-		worlds = append(worlds, seed+1)
-		t.Logf("%-24s found in world %6d by %q (%v)", m.name, seed+1, oracle, time.Since(start).Round(time.Millisecond))
+		t.Run(m.name, func(t *testing.T) {
+			start := time.Now()
+			seed, oracle, err := m.hunt(t.TempDir())
+			if err != nil {
+				t.Fatalf("NOT FOUND: %v", err)
+			}
+			worlds = append(worlds, seed+1)
+			t.Logf("found in world %d by %q (%v)", seed+1, oracle, time.Since(start).Round(time.Millisecond))
+		})
 	}
 	slices.Sort(worlds)
 	if len(worlds) > 0 {
