@@ -55,13 +55,20 @@ type Frame struct {
 // Put writes h into the first HeaderSize bytes of b, with the CRC over it and payload. h.Length is
 // taken as it is: with HeaderCRC the payload passed is nil though the length is not 0.
 func (h Header) Put(b, payload []byte) {
+	h.put(b)
+	putCRC(b, CRC(b[:checkedSize], payload))
+}
+
+// put writes what the CRC covers.
+func (h Header) put(b []byte) {
 	_ = b[HeaderSize-1]
 	binary.BigEndian.PutUint16(b, Magic)
 	binary.BigEndian.PutUint32(b[2:], h.Channel)
 	b[6], b[7] = byte(h.Type), byte(h.Flags)
 	binary.BigEndian.PutUint32(b[8:], h.Length)
-	binary.BigEndian.PutUint32(b[checkedSize:], CRC(b[:checkedSize], payload))
 }
+
+func putCRC(b []byte, crc uint32) { binary.BigEndian.PutUint32(b[checkedSize:], crc) }
 
 // Append appends the frame {h, payload} to b, setting h.Length.
 func (h Header) Append(b, payload []byte) []byte {

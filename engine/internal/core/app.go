@@ -227,7 +227,7 @@ func (c *Conn) Keep(h Handle) {
 func (c *Conn) push(r *record, buf *pool.Buf) {
 	i := c.arena.segs.take()
 	s := c.arena.segs.at(i)
-	s.buf, s.off, s.end, s.next = buf, 0, 0, 0
+	*s = segment{buf: buf}
 	if buf != nil {
 		s.end = uint32(len(buf.B))
 	}
@@ -237,6 +237,17 @@ func (c *Conn) push(r *record, buf *pool.Buf) {
 		c.arena.segs.at(r.last).next = i
 	}
 	r.last = i
+}
+
+// drop removes the first segment of a channel with its buffer.
+func (c *Conn) drop(r *record) {
+	shared := c.arena.segs.at(r.first).shared
+	buf := c.pop(r)
+	if shared != 0 {
+		c.arena.Drop(c.arena.shared[shared], 1)
+	} else if buf != nil {
+		c.arena.stock.Release(buf)
+	}
 }
 
 // pop removes the first segment of a channel and returns its buffer, which is the caller's.
@@ -252,9 +263,7 @@ func (c *Conn) pop(r *record) *pool.Buf {
 func (c *Conn) dropSegments(r *record) {
 	r.flags &^= sendOpen // its payload goes too
 	for r.first != 0 {
-		if buf := c.pop(r); buf != nil {
-			buf.Release()
-		}
+		c.drop(r)
 	}
 }
 

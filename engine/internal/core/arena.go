@@ -15,14 +15,17 @@ import (
 // Open, Finish, Shut and Consume, and Reserve and Cancel of Conn, may be called from any goroutine: they are what
 // an application needs at once. The rest belongs to the loop.
 type Arena struct {
-	records  table[record]
-	asides   table[aside]
-	flows    *sched.Flows // the scheduler's part of each record
-	segs     segments
-	stock    pool.Stock // for short messages; the loop's own
-	collect  uint32     // from how many consumed bytes on a connection must know
-	inflated *pool.Buf  // the payload of the compressed frame being handled, or nil
-	packed   []byte     // for payloads to compress
+	records table[record]
+	asides  table[aside]
+	flows   *sched.Flows // the scheduler's part of each record
+	segs    segments
+	stock   pool.Stock // for short messages; the loop's own
+	collect uint32     // from how many consumed bytes on a connection must know
+	shared  []*Shared  // messages for many channels; slot 0 is none
+
+	freeShared []uint32
+	inflated   *pool.Buf // the payload of the compressed frame being handled, or nil
+	packed     []byte    // for payloads to compress
 
 	Counters
 
@@ -38,7 +41,7 @@ type Handle struct{ Slot, Gen uint32 }
 func NewArena(shift uint, cfg *Config) *Arena {
 	a := &Arena{
 		flows: sched.NewFlows(shift), stock: pool.NewStock(cfg.Pool),
-		collect: uint32(max(1, min(cfg.Window, cfg.StartWindow)/2)),
+		collect: uint32(max(1, min(cfg.Window, cfg.StartWindow)/2)), shared: make([]*Shared, 1),
 	}
 	a.records.shift, a.asides.shift = shift, shift
 	return a
@@ -182,6 +185,7 @@ type segment struct {
 	buf      *pool.Buf
 	off, end uint32 // of buf.B
 	next     uint32
+	shared   uint32 // its place in Arena.shared, which has the reference to buf; else 0
 }
 
 // segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows

@@ -41,19 +41,28 @@ func (b *Batch) fits(n, copied int) bool {
 	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
-// frame appends a frame whose payload is copied. It must fit, and be of at most headBytes.
-func (b *Batch) frame(p *pool.Pool, h codec.Header, payload []byte) {
-	h.Length = uint32(len(payload))
+// frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the payload's, or
+// nil if it is not known.
+func (b *Batch) frame(p *pool.Pool, h codec.Header, payload []byte, sum *codec.Sum) {
 	dst := b.reserve(p, codec.HeaderSize+len(payload))
 	copy(dst[codec.HeaderSize:], payload)
-	h.Put(dst, dst[codec.HeaderSize:])
+	put(h, dst, dst[codec.HeaderSize:], sum)
 	b.frames++
 }
 
-// frameOf appends a frame whose payload is part of buf, which the batch retains.
-func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, buf *pool.Buf) {
+// put writes a header.
+func put(h codec.Header, dst, payload []byte, sum *codec.Sum) {
+	if sum != nil {
+		h.PutSum(dst, sum)
+		return
+	}
 	h.Length = uint32(len(payload))
-	h.Put(b.reserve(p, codec.HeaderSize), payload)
+	h.Put(dst, payload)
+}
+
+// frameOf is frame of a payload that is part of buf, which the batch retains.
+func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, sum *codec.Sum, buf *pool.Buf) {
+	put(h, b.reserve(p, codec.HeaderSize), payload, sum)
 	buf.Retain()
 	b.Slices = append(b.Slices, payload)
 	b.bufs = append(b.bufs, buf)

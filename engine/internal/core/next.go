@@ -44,7 +44,7 @@ func (c *Conn) appendOwn(now time.Duration, b *Batch) {
 	if c.sendHello {
 		c.sendHello = false
 		c.pings.helloSent(now)
-		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.cfg.ask)
+		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, c.cfg.ask, nil)
 	}
 	c.pongs.append(c, b)
 	c.pings.append(now, c, b)
@@ -94,7 +94,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 		if buf != nil {
 			params = buf.B
 		}
-		b.frame(c.cfg.Pool, h, params)
+		b.frame(c.cfg.Pool, h, params, nil)
 		if buf != nil {
 			buf.Release()
 		}
@@ -103,7 +103,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 	}
 	if send&sendAck != 0 {
 		h.Type = codec.Ack
-		b.frame(c.cfg.Pool, h, nil)
+		b.frame(c.cfg.Pool, h, nil, nil)
 	}
 	if send&sendGrant != 0 && r.in.owed > 0 && c.phase == running {
 		r.flags &^= cameSinceGrant
@@ -111,22 +111,22 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 	}
 	if send&sendPriority != 0 {
 		h.Type = codec.Priority
-		b.frame(c.cfg.Pool, h, []byte{r.prio})
+		b.frame(c.cfg.Pool, h, []byte{r.prio}, nil)
 	}
 	if send&sendCloseAck != 0 {
 		h.Type = codec.Ack
-		b.frame(c.cfg.Pool, h, nil)
+		b.frame(c.cfg.Pool, h, nil, nil)
 	}
 	if send&sendError != 0 {
 		c.appendError(b, r.id, c.arena.asides.at(slot).code, "")
 	}
 	if send&sendFin != 0 && r.state != closed {
-		b.frame(c.cfg.Pool, codec.Header{Channel: r.id, Type: codec.Data, Flags: codec.Fin}, nil)
+		b.frame(c.cfg.Pool, codec.Header{Channel: r.id, Type: codec.Data, Flags: codec.Fin}, nil, nil)
 		c.sentFin(slot, r)
 	}
 	if send&sendClose != 0 && r.state != closed {
 		h.Type = codec.Close
-		b.frame(c.cfg.Pool, h, nil)
+		b.frame(c.cfg.Pool, h, nil, nil)
 		c.sentClose(now, slot)
 	}
 	c.releaseUnused(slot)
@@ -136,7 +136,7 @@ func (c *Conn) appendControl(now time.Duration, b *Batch, slot uint32) {
 func (c *Conn) appendGrant(b *Batch, channel uint32, f *inflow, m *meter) {
 	var p [4]byte
 	binary.BigEndian.PutUint32(p[:], f.grant(m))
-	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.FlowControl}, p[:])
+	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.FlowControl}, p[:], nil)
 }
 
 // sentClose moves a channel on whose CLOSE has left.
@@ -159,7 +159,7 @@ func (c *Conn) sentClose(now time.Duration, slot uint32) {
 func (c *Conn) appendAway(b *Batch) {
 	c.sendAway = false
 	p := binary.BigEndian.AppendUint32(make([]byte, 4, 8), c.servedID)
-	b.frame(c.cfg.Pool, codec.Header{Type: codec.Error}, p)
+	b.frame(c.cfg.Pool, codec.Header{Type: codec.Error}, p, nil)
 }
 
 // appendData appends DATA frames of a channel, of budget bytes in all or until its last frame is beyond
@@ -226,15 +226,15 @@ func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int) {
 	switch {
 	case r.flags&compressing != 0 && c.appendZipped(b, h, payload):
 	case n <= copyLimit:
-		b.frame(c.cfg.Pool, h, payload)
+		b.frame(c.cfg.Pool, h, payload, c.arena.sumOf(s, n))
 	default:
-		b.frameOf(c.cfg.Pool, h, payload, s.buf)
+		b.frameOf(c.cfg.Pool, h, payload, c.arena.sumOf(s, n), s.buf)
 	}
 	r.out.take(n)
 	freed = n
 	if s.off += uint32(n); s.off == s.end {
 		freed += cost(int(s.end)) - int(s.end)
-		c.arena.stock.Release(c.pop(r))
+		c.drop(r)
 	}
 	return freed
 }
@@ -243,7 +243,7 @@ func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int) {
 func (c *Conn) appendError(b *Batch, channel uint32, code codec.Code, reason string) {
 	p := binary.BigEndian.AppendUint32(make([]byte, 0, 64), uint32(code))
 	p = append(p, reason[:min(len(reason), maxReason)]...)
-	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.Error}, p)
+	b.frame(c.cfg.Pool, codec.Header{Channel: channel, Type: codec.Error}, p, nil)
 	c.arena.ErrorsSent.add(code)
 }
 

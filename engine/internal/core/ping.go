@@ -88,7 +88,7 @@ func (p *pings) append(now time.Duration, c *Conn, b *Batch) {
 		next.at = microseconds(now)
 		var payload [pingBytes]byte
 		binary.BigEndian.PutUint32(payload[:], next.seq)
-		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, payload[:])
+		b.frame(c.cfg.Pool, codec.Header{Type: codec.Ping}, payload[:], nil)
 	}
 }
 
@@ -228,7 +228,7 @@ func (p *pongs) append(c *Conn, b *Batch) {
 	p.greeting = false
 	for p.first != 0 {
 		buf := p.pop(c.arena)
-		b.frame(c.cfg.Pool, codec.Header{Type: codec.Pong}, buf.B)
+		b.frame(c.cfg.Pool, codec.Header{Type: codec.Pong}, buf.B, nil)
 		buf.Release()
 	}
 }

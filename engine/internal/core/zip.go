@@ -47,11 +47,11 @@ func (c *Conn) appendZipped(b *Batch, h codec.Header, payload []byte) bool {
 	}
 	h.Flags |= codec.Compressed
 	if len(packed) <= copyLimit {
-		b.frame(c.cfg.Pool, h, packed)
+		b.frame(c.cfg.Pool, h, packed, nil)
 		return true
 	}
 	buf := c.cfg.Pool.Copy(packed)
-	b.frameOf(c.cfg.Pool, h, buf.B, buf)
+	b.frameOf(c.cfg.Pool, h, buf.B, nil, buf)
 	buf.Release()
 	return true
 }

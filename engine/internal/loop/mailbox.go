@@ -78,6 +78,19 @@ func (m *mailbox) post(op *Op, p []byte) (wake, ok bool) {
 	return wake, ok
 }
 
+// postAll appends ops, all of them or none.
+func (m *mailbox) postAll(ops []Op) (wake, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false, false
+	}
+	m.in.ops = append(m.in.ops, ops...)
+	wake = !m.awake
+	m.awake = true
+	return wake, true
+}
+
 // enter tells that somebody is inside.
 func (m *mailbox) enter() {
 	m.mu.Lock()

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+)
+
+// Broadcast is Channel.Send of p on each channel of to. The bytes are copied once, and their CRC is made once, whatever
+// the number of channels. For each that does not take them missed is called, if it is not nil, with what Send would
+// have returned, before Broadcast returns. It may be called from any goroutine, and with channels of any connections;
+// what one goroutine sends on a channel keeps its order.
+func (e *Engine) Broadcast(p []byte, to []Channel, missed func(Channel, error)) {
+	loops := make(map[*loop.Loop][]loop.Target)
+	var last *loop.Loop
+	var targets []loop.Target // of last
+	for _, ch := range to {
+		if err := ch.reserve(len(p)); err != nil {
+			if missed != nil {
+				missed(ch, wouldBlock(err))
+			}
+			continue
+		}
+		if l := ch.conn.lc.Loop(); l != last {
+			loops[last] = targets
+			last, targets = l, loops[l]
+		}
+		targets = append(targets, loop.Target{Conn: &ch.conn.lc, Channel: ch.handle})
+	}
+	if last == nil || len(p) == 0 {
+		return
+	}
+	loops[last] = targets
+	delete(loops, nil)
+	m := core.NewMessage(e.pool.Copy(p))
+	defer m.Release()
+	for l, targets := range loops {
+		l.Cast(m, targets)
+	}
+}
