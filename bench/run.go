@@ -35,7 +35,7 @@ type workload interface {
 type run struct {
 	o        Options
 	engine   *engine.Engine
-	latency  *latencies
+	latency  *Latencies
 	messages atomic.Int64  // or opens
 	bytes    atomic.Int64  // of payload
 	opened   atomic.Int64  // channels accepted by the server
@@ -45,7 +45,7 @@ type run struct {
 }
 
 func newRun(o Options) *run {
-	return &run{o: o, latency: newLatencies(), lost: make(chan error, 1), ready: make(chan struct{})}
+	return &run{o: o, latency: NewLatencies(), lost: make(chan error, 1), ready: make(chan struct{})}
 }
 
 // Run makes a measurement of one of Modes. server is asked for its usage at both ends of what is measured; it may be
@@ -106,7 +106,7 @@ func (r *run) measure(ctx context.Context, res *Result, stage string, server *Se
 	if err != nil {
 		return err
 	}
-	r.latency.reset()
+	r.latency.Reset()
 	if err := r.pass(ctx, stage, r.o.Duration, progress); err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (r *run) measure(ctx context.Context, res *Result, stage string, server *Se
 	if err != nil {
 		return err
 	}
-	res.Latency = r.latency.summary()
+	res.Latency = r.latency.Summary()
 	res.between(begin, end)
 	return nil
 }

@@ -111,9 +111,9 @@ func (row *UrgentRow) summarize() {
 		}
 		bulk, cpu, rate = append(bulk, r.MBPerSecond), append(cpu, r.ServerPerGB), append(rate, r.MessagesPerSecond)
 	}
-	row.Bulk, row.ServerGB, row.Exchanges = spreadOf(bulk), spreadOf(cpu), spreadOf(rate)
+	row.Bulk, row.ServerGB, row.Exchanges = SpreadOf(bulk), SpreadOf(cpu), SpreadOf(rate)
 	if len(p50) > 0 {
-		row.P50, row.P99, row.Max = spreadOf(p50), spreadOf(p99), spreadOf(most)
+		row.P50, row.P99, row.Max = SpreadOf(p50), SpreadOf(p99), SpreadOf(most)
 	}
 }
 
@@ -178,7 +178,7 @@ func (u *urgent) OnData(ch engine.Channel, p []byte) {
 	if x.got += len(p); x.got < len(u.message) {
 		return
 	}
-	u.r.latency.record(time.Since(x.sent))
+	u.r.latency.Record(time.Since(x.sent))
 	u.r.messages.Add(1)
 	u.send(ch, x)
 }
@@ -196,11 +196,11 @@ func (r *UrgentResult) rows(t io.Writer) {
 		r.Options.Size, r.Options.Channels, urgentRounds)
 	fmt.Fprintln(t, "load\tp50\tp99\tmax\tMB/s\tserver CPU, s per GB")
 	for _, row := range r.Rows {
-		bulk, cpu := row.Bulk.text(0), row.ServerGB.text(3)
+		bulk, cpu := row.Bulk.Text(0), row.ServerGB.Text(3)
 		if row.Load == Alone {
 			bulk, cpu = "", ""
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			row.Load, row.P50.text(3), row.P99.text(3), row.Max.text(2), bulk, cpu)
+			row.Load, row.P50.Text(3), row.P99.Text(3), row.Max.Text(2), bulk, cpu)
 	}
 }
