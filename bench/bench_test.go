@@ -100,7 +100,7 @@ func TestRateIsKept(t *testing.T) {
 
 // A message that waits is charged from the moment it was due: no coordinated omission.
 func TestLatencyCountsFromWhenAMessageWasDue(t *testing.T) {
-	r := &run{o: Options{Size: 4, Depth: 1, Rate: 1, Conns: 1}, latency: newLatencies()}
+	r := &run{o: Options{Size: 4, Depth: 1, Rate: 1, Conns: 1}, latency: NewLatencies()}
 	e := newEcho(r)
 	e.began = time.Now().Add(-time.Hour)
 	ec := &echoChannel{sent: make([]time.Duration, 1)}
@@ -110,7 +110,7 @@ func TestLatencyCountsFromWhenAMessageWasDue(t *testing.T) {
 	}
 	e.answered(ec, 7)
 	e.answered(ec, 5)
-	l := r.latency.summary()
+	l := r.latency.Summary()
 	if r.messages.Load() != 3 || ec.n != 0 {
 		t.Fatalf("%d messages, %d under way", r.messages.Load(), ec.n)
 	}

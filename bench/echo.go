@@ -111,7 +111,7 @@ func (e *echo) answered(ec *echoChannel, n int) {
 	}
 	now := time.Since(e.began)
 	for ; ec.got >= len(e.message) && ec.n > 0; ec.got -= len(e.message) {
-		e.r.latency.record(now - ec.sent[ec.first])
+		e.r.latency.Record(now - ec.sent[ec.first])
 		ec.first = (ec.first + 1) % len(ec.sent)
 		ec.n--
 		e.r.messages.Add(1)

@@ -13,32 +13,33 @@ const (
 	maxLatency = int64(100 * time.Second)
 )
 
-// latencies is a histogram that several loops fill.
-type latencies struct {
+// Latencies is a histogram that several goroutines fill.
+type Latencies struct {
 	mu sync.Mutex
 	h  *hdrhistogram.Histogram
 }
 
-func newLatencies() *latencies {
-	return &latencies{h: hdrhistogram.New(minLatency, maxLatency, 3)}
+// NewLatencies returns an empty one.
+func NewLatencies() *Latencies {
+	return &Latencies{h: hdrhistogram.New(minLatency, maxLatency, 3)}
 }
 
-// record adds a latency.
-func (l *latencies) record(d time.Duration) {
+// Record adds a latency.
+func (l *Latencies) Record(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.h.RecordValue(min(max(int64(d), minLatency), maxLatency))
 }
 
-// reset forgets all.
-func (l *latencies) reset() {
+// Reset forgets all.
+func (l *Latencies) Reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.h.Reset()
 }
 
-// summary returns the percentiles reported, or nil if nothing was recorded.
-func (l *latencies) summary() *Latency {
+// Summary returns the percentiles reported, or nil if nothing was recorded.
+func (l *Latencies) Summary() *Latency {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.h.TotalCount() == 0 {

@@ -27,7 +27,7 @@ func (o *opens) open(c *engine.Conn) {
 }
 
 func (o *opens) OnWritable(ch engine.Channel) {
-	o.r.latency.record(time.Since(ch.Context().(time.Time)))
+	o.r.latency.Record(time.Since(ch.Context().(time.Time)))
 	o.r.messages.Add(1)
 	ch.Close()
 }

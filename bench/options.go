@@ -22,12 +22,13 @@ const (
 	RTT      Mode = "rtt"
 	Flood    Mode = "flood"
 	Stall    Mode = "stall"
+	Urgent   Mode = "urgent"
 )
 
 // Modes lists the modes of Run, and Comparisons those of Compare.
 var (
 	Modes       = []Mode{Echo, Upload, Download, Open, Idle}
-	Comparisons = []Mode{RTT, Flood, Stall}
+	Comparisons = []Mode{RTT, Flood, Stall, Urgent}
 )
 
 // Options are what to measure and how. Defaults gives the standard ones.
@@ -65,6 +66,8 @@ func Defaults(m Mode) Options {
 		o.Conns, o.Duration = 100, 5*time.Second
 	case Stall:
 		o.Duration = 2 * time.Second
+	case Urgent:
+		o.Channels, o.Duration = 16, 2*time.Second
 	}
 	return o
 }
@@ -107,6 +110,8 @@ func (o *Options) checkComparison() error {
 		return fmt.Errorf("mode %s starts the servers that it measures: there is no address to give", o.Mode)
 	case o.Mode == RTT && len(o.RTTs) == 0:
 		return errors.New("there are no RTTs")
+	case o.Mode == Urgent && o.Conns != 1:
+		return fmt.Errorf("mode %s needs one connection", Urgent)
 	case o.Mode == Stall && (o.Conns != 1 || o.Channels < 2):
 		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
 	}

@@ -35,7 +35,7 @@ type workload interface {
 type run struct {
 	o        Options
 	engine   *engine.Engine
-	latency  *latencies
+	latency  *Latencies
 	messages atomic.Int64  // or opens
 	bytes    atomic.Int64  // of payload
 	opened   atomic.Int64  // channels accepted by the server
@@ -45,7 +45,7 @@ type run struct {
 }
 
 func newRun(o Options) *run {
-	return &run{o: o, latency: newLatencies(), lost: make(chan error, 1), ready: make(chan struct{})}
+	return &run{o: o, latency: NewLatencies(), lost: make(chan error, 1), ready: make(chan struct{})}
 }
 
 // Run makes a measurement of one of Modes. server is asked for its usage at both ends of what is measured; it may be
@@ -88,26 +88,35 @@ func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Re
 	if o.Mode == Idle {
 		return res, r.measureIdle(ctx, res, server, before, progress)
 	}
-	if err := r.pass(ctx, "warming up", o.Warmup, progress); err != nil {
+	err = r.measure(ctx, res, string(o.Mode), server, progress)
+	w.stop()
+	if err != nil {
 		return nil, err
+	}
+	return res, nil
+}
+
+// measure warms up, fills in what happens from then on, and ends the sending.
+func (r *run) measure(ctx context.Context, res *Result, stage string, server *Server, progress Progress) error {
+	defer r.stopped.Store(true)
+	if err := r.pass(ctx, "warming up", r.o.Warmup, progress); err != nil {
+		return err
 	}
 	begin, err := r.mark(server)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.latency.reset()
-	if err := r.pass(ctx, string(o.Mode), o.Duration, progress); err != nil {
-		return nil, err
+	r.latency.Reset()
+	if err := r.pass(ctx, stage, r.o.Duration, progress); err != nil {
+		return err
 	}
 	end, err := r.mark(server)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	res.Latency = r.latency.summary()
-	r.stopped.Store(true)
-	w.stop()
+	res.Latency = r.latency.Summary()
 	res.between(begin, end)
-	return res, nil
+	return nil
 }
 
 // connect makes the connections and waits until their channels are open.

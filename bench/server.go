@@ -51,7 +51,13 @@ type Server struct {
 
 // StartServer starts a server and waits until it serves.
 func (p Program) StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
-	started, err := p.start(ctx, serverProcess, false, cfg)
+	return p.Start(ctx, serverProcess, cfg)
+}
+
+// Start starts the program as a server of another kind: it is run with the kind as its only argument, must call
+// Serve then, and is told cfg.
+func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, error) {
+	started, err := p.start(ctx, kind, false, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -72,23 +78,36 @@ func (s *Server) Usage() (u Usage, err error) {
 // serveMain is the other end of StartServer: it serves on a free port of the loopback until in ends.
 func serveMain(in io.Reader, out io.Writer) error {
 	var cfg ServerConfig
-	lines, err := readConfig(in, &cfg)
+	return Serve(in, out, &cfg, func() (string, func() engine.Stats, error) {
+		e, err := engine.Start(cfg.engine())
+		if err != nil {
+			return "", nil, err
+		}
+		addr, err := e.Listen("127.0.0.1:0")
+		if err != nil {
+			return "", nil, err
+		}
+		return addr.String(), e.Stats, nil
+	})
+}
+
+// Serve is the other end of Start: it reads cfg, calls start, which returns the address at which it serves, and
+// tells what this process has used until in ends. What start returns besides, if not nil, is asked for Stats.
+func Serve(in io.Reader, out io.Writer, cfg any, start func() (string, func() engine.Stats, error)) error {
+	lines, err := readConfig(in, cfg)
 	if err != nil {
 		return err
 	}
-	e, err := engine.Start(cfg.engine())
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	addr, err := e.Listen("127.0.0.1:0")
+	addr, stats, err := start()
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, addr)
 	return answer(lines, out, func() (any, error) {
 		u, err := OwnUsage()
-		u.Stats = e.Stats()
+		if stats != nil {
+			u.Stats = stats()
+		}
 		return u, err
 	})
 }

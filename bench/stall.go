@@ -103,7 +103,7 @@ func (row *StallRow) summarize() {
 	for _, p := range row.Pairs {
 		read, unread, ratio = append(read, p[0]), append(unread, p[1]), append(ratio, p[1]/max(p[0], 1e-9))
 	}
-	row.Read, row.Unread, row.Ratio = spreadOf(read), spreadOf(unread), spreadOf(ratio)
+	row.Read, row.Unread, row.Ratio = SpreadOf(read), SpreadOf(unread), SpreadOf(ratio)
 }
 
 // stall is the mode's workload: channels that the server fills, of which the last can be left unread.
@@ -188,7 +188,7 @@ func (r *StallResult) rows(t io.Writer) {
 		"%d times each in turn: medians, lowest and highest\n", n, n-1, stallRounds)
 	fmt.Fprintln(t, "server\tread\tnot read\tratio\tbytes not read\tlate ones")
 	for _, row := range r.Rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\n", row.Backend, row.Read.text(0), row.Unread.text(0),
-			row.Ratio.text(3), row.Kept, row.Late)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\n", row.Backend, row.Read.Text(0), row.Unread.Text(0),
+			row.Ratio.Text(3), row.Kept, row.Late)
 	}
 }

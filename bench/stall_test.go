@@ -52,7 +52,7 @@ func TestSpread(t *testing.T) {
 		{[]float64{5, 1, 2}, "2.0 (1.0 to 5.0)"},
 	} {
 		before := slices.Clone(c.of)
-		if got := spreadOf(c.of).text(1); got != c.want || !slices.Equal(c.of, before) {
+		if got := SpreadOf(c.of).Text(1); got != c.want || !slices.Equal(c.of, before) {
 			t.Errorf("spread of %v: %s, want %s", before, got, c.want)
 		}
 	}

@@ -43,14 +43,14 @@ type Spread struct {
 	High   float64 `json:"high"`
 }
 
-// spreadOf needs at least one figure.
-func spreadOf(figures []float64) Spread {
+// SpreadOf needs at least one figure.
+func SpreadOf(figures []float64) Spread {
 	s := slices.Sorted(slices.Values(figures))
 	return Spread{Median: (s[(len(s)-1)/2] + s[len(s)/2]) / 2, Low: s[0], High: s[len(s)-1]}
 }
 
-// text is the spread with so many decimals.
-func (s Spread) text(decimals int) string {
+// Text is the spread with so many decimals.
+func (s Spread) Text(decimals int) string {
 	return fmt.Sprintf("%.*f (%.*f to %.*f)", decimals, s.Median, decimals, s.Low, decimals, s.High)
 }
 
