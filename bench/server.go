@@ -25,6 +25,7 @@ type ServerConfig struct {
 	Memory, ConnMemory int64
 	MaxWindow          int
 	Compression        bool
+	StrictPriority     bool
 	Idle               time.Duration
 }
 
@@ -32,6 +33,7 @@ type ServerConfig struct {
 func (s *ServerConfig) Limit(c *engine.Config) {
 	s.Profile, s.MaxConns, s.Memory, s.ConnMemory = c.Profile, c.MaxConns, c.Memory, c.ConnMemory
 	s.MaxWindow, s.Compression, s.Idle = c.MaxWindow, c.Compression, c.Timeouts.Idle
+	s.StrictPriority = c.StrictPriority
 }
 
 // engine is the Config of the server's engine.
@@ -39,7 +41,8 @@ func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
 		Handler: builtin.New(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
-		MaxWindow: s.MaxWindow, Compression: s.Compression, Timeouts: engine.Timeouts{Idle: s.Idle},
+		MaxWindow: s.MaxWindow, Compression: s.Compression, StrictPriority: s.StrictPriority,
+		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
 }
 

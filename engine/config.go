@@ -75,6 +75,11 @@ type Config struct {
 	// 1 MiB.
 	MaxFrame int
 
+	// StrictPriority has data on channels of a lower priority wait for as long as there is some of a higher
+	// one, and that may be for ever. Otherwise each priority has a share of the connection, which grows with
+	// it: 1, 2, 3, 4, 6, 8, 12 and 16 parts for priority 0 to 7, of those that have data.
+	StrictPriority bool
+
 	// SendQueue is how many bytes may wait to be sent on a channel, its high-water mark; 0 means 65,536. A
 	// message counts at least 192 bytes; one that is larger than the queue is taken when nothing waits.
 	SendQueue int
@@ -237,8 +242,8 @@ func (c *Config) check() error {
 // loopConfig is what loops need of c, with all defaults filled in.
 func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 	cc := &core.Config{
-		Profile: c.Profile, FrameSize: c.FrameSize, MaxFrame: c.MaxFrame, SendQueue: c.SendQueue, SendLow: c.SendLow,
-		MaxChannels: c.MaxChannels, Window: c.Window, MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow,
+		Profile: c.Profile, FrameSize: c.FrameSize, MaxFrame: c.MaxFrame, StrictPriority: c.StrictPriority,
+		SendQueue: c.SendQueue, SendLow: c.SendLow, MaxChannels: c.MaxChannels, Window: c.Window, MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow,
 		ConnMemory: c.ConnMemory, Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
 		Credentials: c.Credentials, WantCredentials: c.Authorize != nil, Software: software,
 		Pool: p, Timeouts: c.Timeouts.core(),

@@ -1,13 +1,16 @@
 package sched
 
-// Quantum is how many bytes a flow may send in its turn. A turn ends with the frame that uses it up; what
-// that frame was too long is taken off the flow's next turns.
-const Quantum = 16 << 10
+import "math"
 
 // Queue is the flows of one connection that could send now. The zero value is empty.
+//
+// A queue with data in one class is a ring. What more are needs a place in the table, from when a second class
+// gets data until there is none or, after a round, again but one class that matters: so a connection costs 16
+// bytes.
 type Queue struct {
 	firstControl, lastControl uint32
-	head                      uint32 // of the ring of data: the flow whose turn it is
+	head                      uint32 // of the ring of data: the flow whose turn it is; 0 if there are classes
+	classes                   uint32 // in Flows.classes; 0 if there are none
 }
 
 // Kind is what a flow may send.
@@ -36,21 +39,29 @@ func (q *Queue) PushControl(t *Flows, flow uint32) {
 	q.lastControl = flow
 }
 
-// Push puts a flow behind those with data to send. A flow that is there stays where it is.
-func (q *Queue) Push(t *Flows, flow uint32) {
+// Push puts a flow behind those of a class, 0 to 7, with data to send. A flow that is there stays where it is,
+// also in another class.
+func (q *Queue) Push(t *Flows, flow uint32, class uint8) {
 	n := t.at(flow)
 	if n.next != 0 {
 		return
 	}
-	if q.head == 0 {
-		q.head = flow
-		n.next, n.prev = flow, flow
-		return
+	n.turn = turnOf(n.turn.deficit(), class)
+	if q.classes == 0 && q.head != 0 && t.at(q.head).turn.class() != class {
+		q.split(t)
 	}
-	h := t.at(q.head)
-	n.next, n.prev = q.head, h.prev
-	t.at(h.prev).next = flow
-	h.prev = flow
+	if q.classes != 0 {
+		t.classes.all[q.classes].ready |= 1 << class
+	}
+	t.link(q.ring(t, class), flow)
+}
+
+// Move puts a flow with data to send behind those of another class. One that has none is not moved.
+func (q *Queue) Move(t *Flows, flow uint32, class uint8) {
+	if n := t.at(flow); n.next != 0 && n.turn.class() != class {
+		q.Remove(t, flow)
+		q.Push(t, flow, class)
+	}
 }
 
 // Next returns whose turn it is. For Control the flow leaves the list, and sends all its control
@@ -65,28 +76,46 @@ func (q *Queue) Next(t *Flows, data bool) (flow uint32, kind Kind, budget int) {
 		n.control = 0
 		return flow, Control, 0
 	}
-	for data && q.head != 0 {
-		n := t.at(q.head)
-		if n.deficit > 0 {
-			return q.head, Data, int(n.deficit)
-		}
-		// Its turn begins. After a frame of many quanta it may have to sit out a few.
-		if n.deficit += Quantum; n.deficit <= 0 {
-			q.head = n.next
-		}
+	if !data || q.OnlyControl() {
+		return 0, Nothing, 0
 	}
-	return 0, Nothing, 0
+	head, credit := &q.head, int32(math.MaxInt32)
+	if q.classes != 0 {
+		head, credit = q.class(t)
+	}
+	flow, deficit := t.begin(head)
+	return flow, Data, int(min(deficit, credit))
 }
 
-// Sent charges n bytes to the flow that Next returned for Data. If it has no more to send, or no
-// window for it, it leaves the queue. One that has not used up its budget is next again.
+// class returns the ring of the class whose turn it is, and what it may send.
+func (q *Queue) class(t *Flows) (head *uint32, credit int32) {
+	s := &t.classes.all[q.classes]
+	if t.Strict {
+		return &s.heads[highest(s.ready)], math.MaxInt32
+	}
+	if s.ready&s.rich == 0 {
+		if even := s.next(); even && s.ready&(s.ready-1) == 0 {
+			q.join(t)
+			return &q.head, math.MaxInt32
+		}
+	}
+	class := highest(s.ready & s.rich)
+	return &s.heads[class], s.credit[class]
+}
+
+// Sent charges n bytes to the flow that Next returned for Data, and to its class. If it has no more to send, or
+// no window for it, it leaves the queue. One that has not used up its budget is next again, unless a higher class
+// gets data.
 func (q *Queue) Sent(t *Flows, flow uint32, n int, more bool) {
 	f := t.at(flow)
-	f.deficit -= int32(n)
+	f.turn.add(-int32(n))
+	if q.classes != 0 {
+		t.classes.all[q.classes].charge(f.turn.class(), int32(n))
+	}
 	if !more {
 		q.Remove(t, flow)
-	} else if f.deficit <= 0 {
-		q.head = f.next
+	} else if f.turn.deficit() <= 0 {
+		*q.ring(t, f.turn.class()) = f.next
 	}
 }
 
@@ -97,16 +126,46 @@ func (q *Queue) Remove(t *Flows, flow uint32) {
 	if n.next == 0 {
 		return
 	}
-	if n.next == flow {
-		q.head = 0
-	} else {
-		if q.head == flow {
-			q.head = n.next
-		}
-		t.at(n.prev).next = n.next
-		t.at(n.next).prev = n.prev
+	class := n.turn.class()
+	head := q.ring(t, class)
+	t.unlink(head, flow)
+	if *head != 0 || q.classes == 0 {
+		return
 	}
-	n.next, n.prev, n.deficit = 0, 0, min(n.deficit, 0)
+	s := &t.classes.all[q.classes]
+	s.ready &^= 1 << class
+	// Others that still have data must not pay with their weights for one that goes and comes back: so
+	// its account is kept, unless there are no accounts.
+	if s.ready == 0 || t.Strict && s.ready&(s.ready-1) == 0 {
+		q.join(t)
+	}
+}
+
+// ring is the head of the ring of a class.
+func (q *Queue) ring(t *Flows, class uint8) *uint32 {
+	if q.classes == 0 {
+		return &q.head
+	}
+	return &t.classes.all[q.classes].heads[class]
+}
+
+// split gives the queue classes, the first of which is that of all its flows.
+func (q *Queue) split(t *Flows) {
+	class := t.at(q.head).turn.class()
+	q.classes = t.classes.take()
+	s := &t.classes.all[q.classes]
+	s.open()
+	s.heads[class], s.ready = q.head, 1<<class
+	q.head = 0
+}
+
+// join takes the classes away from a queue of which at most one has data.
+func (q *Queue) join(t *Flows) {
+	if s := &t.classes.all[q.classes]; s.ready != 0 {
+		q.head = s.heads[highest(s.ready)]
+	}
+	t.classes.give(q.classes)
+	q.classes = 0
 }
 
 // HasControl returns whether a flow is behind those with control frames to send.
@@ -115,11 +174,14 @@ func (q *Queue) HasControl(t *Flows, flow uint32) bool { return t.at(flow).contr
 // HasData returns whether a flow is in the queue with data to send.
 func (q *Queue) HasData(t *Flows, flow uint32) bool { return t.at(flow).next != 0 }
 
+// Class is that in which a flow with data is.
+func (q *Queue) Class(t *Flows, flow uint32) uint8 { return t.at(flow).turn.class() }
+
 // OnlyData returns whether nobody has control frames to send.
 func (q *Queue) OnlyData() bool { return q.firstControl == 0 }
 
 // OnlyControl returns whether nobody has data to send.
-func (q *Queue) OnlyControl() bool { return q.head == 0 }
+func (q *Queue) OnlyControl() bool { return q.head == 0 && q.classes == 0 }
 
 // Empty returns whether nobody could send.
-func (q *Queue) Empty() bool { return q.firstControl == 0 && q.head == 0 }
+func (q *Queue) Empty() bool { return q.OnlyData() && q.OnlyControl() }

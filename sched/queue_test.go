@@ -2,7 +2,6 @@ package sched
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -16,14 +15,16 @@ type bench struct {
 }
 
 func newBench(t *testing.T, n int) *bench {
-	b := &bench{t: t, flows: NewFlows(3), backlog: make(map[uint32][]int)}
+	b := &bench{t: t, flows: NewFlows(3, Quantum), backlog: make(map[uint32][]int)}
 	b.flows.Grow(n + 1)
 	return b
 }
 
-func (b *bench) send(flow uint32, sizes ...int) {
+func (b *bench) send(flow uint32, sizes ...int) { b.sendIn(0, flow, sizes...) }
+
+func (b *bench) sendIn(class uint8, flow uint32, sizes ...int) {
 	b.backlog[flow] = append(b.backlog[flow], sizes...)
-	b.q.Push(b.flows, flow)
+	b.q.Push(b.flows, flow, class)
 }
 
 // serve runs the queue for at most n services and tells them: c3 control of 3, 3 one frame of 3.
@@ -117,108 +118,4 @@ func TestServiceOrder(t *testing.T) {
 			t.Error("not empty")
 		}
 	})
-}
-
-// Over any stretch in which two flows both stay backlogged, their bytes differ by less than a quantum
-// and two frames.
-func TestFairInBytes(t *testing.T) {
-	const flows, maxFrame = 16, 64 << 10
-	r := rand.New(rand.NewPCG(3, 4))
-	b := newBench(t, flows)
-	for flow := uint32(1); flow <= flows; flow++ {
-		for range 4000 {
-			b.backlog[flow] = append(b.backlog[flow], 1+r.IntN(maxFrame>>(flow%8)))
-		}
-		b.q.Push(b.flows, flow)
-	}
-	var sent [flows + 1]int
-	start := sent
-	for i := range 20000 {
-		flow, _, _ := b.q.Next(b.flows, true)
-		n := b.backlog[flow][0]
-		if b.backlog[flow] = b.backlog[flow][1:]; len(b.backlog[flow]) == 0 {
-			break
-		}
-		b.q.Sent(b.flows, flow, n, true)
-		sent[flow] += n
-		if i%1000 == 999 {
-			start = sent
-		}
-		for x := 1; x <= flows; x++ {
-			for y := 1; y < x; y++ {
-				d := (sent[x] - start[x]) - (sent[y] - start[y])
-				if max(d, -d) > Quantum+2*maxFrame {
-					t.Fatalf("after %d frames flows %d and %d are %d bytes apart", i, x, y, d)
-				}
-			}
-		}
-	}
-}
-
-// TestModel compares the queue with plain slices over random operations.
-func TestModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	b := newBench(t, 40)
-	var control []uint32
-	in := make(map[uint32]bool)
-	for range 200000 {
-		flow := 1 + r.Uint32N(40)
-		switch r.IntN(4) {
-		case 0:
-			b.q.Push(b.flows, flow)
-			in[flow] = true
-		case 1:
-			b.q.Remove(b.flows, flow)
-			delete(in, flow)
-		case 2:
-			queued := false
-			for _, c := range control {
-				queued = queued || c == flow
-			}
-			if b.q.PushControl(b.flows, flow); !queued {
-				control = append(control, flow)
-			}
-		case 3:
-			got, kind, _ := b.q.Next(b.flows, true)
-			switch {
-			case len(control) > 0:
-				if kind != Control || got != control[0] {
-					t.Fatalf("%v %d, want control of %d", kind, got, control[0])
-				}
-				control = control[1:]
-			case len(in) == 0:
-				if kind != Nothing || !b.q.Empty() {
-					t.Fatalf("%v %d from an empty queue", kind, got)
-				}
-			default:
-				if kind != Data || !in[got] {
-					t.Fatalf("%v %d, which is not queued", kind, got)
-				}
-				more := r.IntN(2) == 0
-				b.q.Sent(b.flows, got, r.IntN(3*Quantum), more)
-				if !more {
-					delete(in, got)
-				}
-			}
-		}
-	}
-}
-
-// The cost of a frame does not grow with the number of backlogged flows, and nothing is allocated.
-func BenchmarkFrame(b *testing.B) {
-	for _, n := range []int{10, 1000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			t := NewFlows(9)
-			t.Grow(n + 1)
-			var q Queue
-			for flow := range n {
-				q.Push(t, uint32(flow+1))
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				flow, _, _ := q.Next(t, true)
-				q.Sent(t, flow, Quantum, true)
-			}
-		})
-	}
 }

@@ -284,7 +284,7 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 		if r.timer == noWindowTimer {
 			c.stopTimer(slot)
 		}
-		c.queue.Push(c.arena.flows, slot)
+		c.queue.Push(c.arena.flows, slot, r.prio)
 	default:
 		if r.timer == noTimer {
 			c.startTimer(now, slot, noWindowTimer)

@@ -9,7 +9,6 @@ import (
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/codec/codectest"
 	"github.com/sscd-io/sscd/pool"
-	"github.com/sscd-io/sscd/sched"
 )
 
 // An application that has not heard of the end yet goes on using its channel. That does nothing, whatever it is, and
@@ -226,8 +225,8 @@ func TestSqueezeAtTheEndOfATurn(t *testing.T) {
 	c, handles := greeted(t, cfg, 0, 0, 1)
 	h := handles[0]
 	r := c.arena.get(h)
-	const frames = sched.Quantum/(codec.HeaderSize+1) + 1
-	r.out = frames + 36
+	frames := (codec.HeaderSize+cfg.FrameSize)/(codec.HeaderSize+1) + 1
+	r.out = outflow(frames) + 36
 	for range frames {
 		c.Reserve(h, 1)
 		c.SendCopy(0, h, []byte{1})

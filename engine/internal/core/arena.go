@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/pool"
 	"github.com/sscd-io/sscd/sched"
 )
@@ -40,9 +41,10 @@ type Handle struct{ Slot, Gen uint32 }
 // prepared.
 func NewArena(shift uint, cfg *Config) *Arena {
 	a := &Arena{
-		flows: sched.NewFlows(shift), stock: pool.NewStock(cfg.Pool),
+		flows: sched.NewFlows(shift, codec.HeaderSize+cfg.FrameSize), stock: pool.NewStock(cfg.Pool),
 		collect: uint32(max(1, min(cfg.Window, cfg.StartWindow)/2)), shared: make([]*Shared, 1),
 	}
+	a.flows.Strict = cfg.StrictPriority
 	a.records.shift, a.asides.shift = shift, shift
 	return a
 }

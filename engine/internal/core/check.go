@@ -74,6 +74,9 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 	if data := c.queue.HasData(c.arena.flows, slot); data != ready {
 		return fmt.Errorf("can send: %v, in the queue: %v", ready, data)
 	}
+	if ready && c.queue.Class(c.arena.flows, slot) != r.prio {
+		return fmt.Errorf("of priority %d, in the queue of %d", r.prio, c.queue.Class(c.arena.flows, slot))
+	}
 	switch {
 	case r.state > open && (waits || ready):
 		return fmt.Errorf("data behind CLOSE")

@@ -19,6 +19,10 @@ type Config struct {
 	// MaxFrame is the longest DATA payload accepted of extended peers; 0 means 65,536, the least.
 	MaxFrame int
 
+	// StrictPriority has data of a lower priority wait while there is some of a higher one. Otherwise each
+	// has a share; see package sched.
+	StrictPriority bool
+
 	// SendQueue is how many bytes may wait on a channel; 0 means 65,536. A larger message is taken
 	// when nothing waits.
 	SendQueue int

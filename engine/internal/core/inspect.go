@@ -31,6 +31,7 @@ type ChannelView struct {
 	Start     int64         // what that was at its start
 	Uncounted int64         // consumed with Arena.Consume, and not collected yet
 	Queued    int           // bytes booked for sending
+	Priority  uint8         //
 	Ready     bool          // with the scheduler: has data, and window for it
 	Flags     uint32        // what there is to send and to report, as a number
 	Deadline  time.Duration // of what it waits for; 0 if nothing
@@ -47,6 +48,7 @@ func (c *Conn) View(h Handle, v *ChannelView) bool {
 		Out: int64(r.out), Window: int64(r.in.window), Owed: int64(r.in.owed), Size: int64(r.in.size),
 		Start: int64(r.in.size) - int64(c.grown(r)), Uncounted: int64(r.consumed.Load()),
 		Queued: int(r.gate.word.Load() & gateQueued), Ready: c.queue.HasData(c.arena.flows, h.Slot),
+		Priority: r.prio,
 	}
 	if r.timer != noTimer && r.timer < numTimers {
 		v.Deadline = time.Duration(r.deadline) * time.Millisecond

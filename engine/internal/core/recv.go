@@ -200,7 +200,7 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 	case discard:
 		c.recvDiscarded(now, f, slot, r, ev)
 	case urgency:
-		c.recvPriority(now, f, r)
+		c.recvPriority(now, f, slot, r)
 	case reset:
 		if r.state != opening && r.state != abandoned {
 			c.token(now)

@@ -11,8 +11,8 @@ type Target struct {
 // castSize is how many channels of a Cast are one operation of a turn.
 const castSize = turnOps / 4
 
-// Cast has m, for which room was reserved on each of to, sent there, soon. All are of connections of l. It may be called
-// from any goroutine. If the loop has ended nothing happens.
+// Cast has m, for which room was reserved on each of to, sent there, soon. All are of connections of l. If the loop
+// has ended nothing happens. It may be called from any goroutine.
 func (l *Loop) Cast(m *core.Message, to []Target) {
 	s := m.Retain(len(to))
 	var ops []Op

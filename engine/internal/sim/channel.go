@@ -54,7 +54,8 @@ type end struct {
 	grants uint64 // bytes granted by this side, whose FLOW_CONTROL has not arrived
 
 	lates  int    // frames without data that came after the end
-	served uint64 // bytes of the wire, see fairness
+	served uint64 // bytes of the wire while it had this priority, see fairness
+	prio   uint8
 }
 
 // traits are what the core is told of it.

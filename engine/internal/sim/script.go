@@ -34,6 +34,7 @@ type Setup struct {
 	MaxWindow   int    // then, what windows grow to
 	ConnWindow  int    // and the connection's at its start
 	Memory      int    // bytes of a connection
+	Strict      bool   // higher priorities come first, whatever becomes of the others
 	Zip         int    // of 256 channels, those of which payloads are compressed
 }
 
@@ -83,7 +84,8 @@ func (s *Setup) fields() []struct {
 		{"seed", &s.Seed}, {"hostile", &s.Hostile}, {"core", &s.Core}, {"window", &s.Window},
 		{"frame-size", &s.FrameSize}, {"send-queue", &s.SendQueue}, {"max-channels", &s.MaxChannels},
 		{"send-buffer", &s.SendBuffer}, {"max-write", &s.MaxWrite}, {"live", &s.Live}, {"by-hand", &s.ByHand},
-		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair}, {"extended", &s.Extended},
+		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair}, {"strict", &s.Strict},
+		{"extended", &s.Extended},
 		{"max-window", &s.MaxWindow}, {"conn-window", &s.ConnWindow}, {"memory", &s.Memory}, {"zip", &s.Zip},
 	}
 }
