@@ -7,13 +7,14 @@
 //	open      channels opened and closed, depth of them under way on each connection
 //	idle      channels opened and left alone: what they cost in memory
 //
-// Three more modes compare runs with each other:
+// Four more modes compare runs with each other:
 //
 //	rtt       one channel's throughput at round trip times, with a fixed window and with one that grows;
 //	          a relay between client and server delays what they say, and does not limit it
 //	flood     what connections that misbehave do to the server's memory and to somebody else's echo,
 //	          beside what as many legal ones do with as many frames
 //	stall     throughput of all channels but one, while that one is read and while it is not
+//	fair      what share of a connection equal channels get, and channels of all priorities
 //
 // Start reading at [Run], then [Compare]. The server is somebody else's, or a process of its own that
 // [Program.StartServer] starts, so that the two CPU times are told apart. What attacks is a process too, so

@@ -22,12 +22,13 @@ const (
 	RTT      Mode = "rtt"
 	Flood    Mode = "flood"
 	Stall    Mode = "stall"
+	Fair     Mode = "fair"
 )
 
 // Modes lists the modes of Run, and Comparisons those of Compare.
 var (
 	Modes       = []Mode{Echo, Upload, Download, Open, Idle}
-	Comparisons = []Mode{RTT, Flood, Stall}
+	Comparisons = []Mode{RTT, Flood, Stall, Fair}
 )
 
 // Options are what to measure and how. Defaults gives the standard ones.
@@ -63,7 +64,7 @@ func Defaults(m Mode) Options {
 		}
 	case Flood:
 		o.Conns, o.Duration = 100, 5*time.Second
-	case Stall:
+	case Stall, Fair:
 		o.Duration = 2 * time.Second
 	}
 	return o
@@ -109,6 +110,8 @@ func (o *Options) checkComparison() error {
 		return errors.New("there are no RTTs")
 	case o.Mode == Stall && (o.Conns != 1 || o.Channels < 2):
 		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
+	case o.Mode == Fair && o.Conns != 1:
+		return fmt.Errorf("mode %s needs one connection", Fair)
 	}
 	return checkFloods(o.Floods)
 }
