@@ -24,6 +24,7 @@ type ServerConfig struct {
 	MaxConns           int
 	Memory, ConnMemory int64
 	MaxWindow          int
+	SendQueue          int
 	Compression        bool
 	StrictPriority     bool
 	Idle               time.Duration
@@ -41,7 +42,7 @@ func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
 		Handler: builtin.New(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
-		MaxWindow: s.MaxWindow, Compression: s.Compression, StrictPriority: s.StrictPriority,
+		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, Compression: s.Compression, StrictPriority: s.StrictPriority,
 		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
 }

@@ -243,8 +243,9 @@ func (c *Config) check() error {
 func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 	cc := &core.Config{
 		Profile: c.Profile, FrameSize: c.FrameSize, MaxFrame: c.MaxFrame, StrictPriority: c.StrictPriority,
-		SendQueue: c.SendQueue, SendLow: c.SendLow, MaxChannels: c.MaxChannels, Window: c.Window, MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow,
-		ConnMemory: c.ConnMemory, Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
+		SendQueue: c.SendQueue, SendLow: c.SendLow, MaxChannels: c.MaxChannels, Window: c.Window,
+		MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow, ConnMemory: c.ConnMemory,
+		Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
 		Credentials: c.Credentials, WantCredentials: c.Authorize != nil, Software: software,
 		Pool: p, Timeouts: c.Timeouts.core(),
 	}
