@@ -34,10 +34,7 @@ func serveYamux(cfg settings) (string, error) {
 	})
 }
 
-type yamuxSession struct {
-	*yamux.Session
-	conn net.Conn
-}
+type yamuxSession struct{ *yamux.Session }
 
 func dialYamux(ctx context.Context, addr string, cfg settings) (session, error) {
 	c, err := dial(ctx, addr)
@@ -45,7 +42,7 @@ func dialYamux(ctx context.Context, addr string, cfg settings) (session, error) 
 		return nil, err
 	}
 	s, err := yamux.Client(c, yamuxConfig(cfg))
-	return yamuxSession{s, c}, err
+	return yamuxSession{s}, err
 }
 
 func (s yamuxSession) open(_ context.Context, u use) (io.ReadWriter, error) {
@@ -55,7 +52,3 @@ func (s yamuxSession) open(_ context.Context, u use) (io.ReadWriter, error) {
 	}
 	return writeUse(stream, u)
 }
-
-// Close ends the connection, and by that the session. Session.Close has all blocked readers spin until the last
-// message that came is handed over, by a goroutine that hardly runs beside 10,000 of them.
-func (s yamuxSession) Close() error { return s.conn.Close() }
