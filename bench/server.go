@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ type ServerConfig struct {
 	Loops       int
 	MaxChannels int
 	Socket      engine.SocketConfig
+	CPUProfile  string // file for a profile of the whole process; empty means none
 
 	// As in engine.Config.
 	Profile            engine.Profile
@@ -82,7 +85,11 @@ func (s *Server) Usage() (u Usage, err error) {
 // serveMain is the other end of StartServer: it serves on a free port of the loopback until in ends.
 func serveMain(in io.Reader, out io.Writer) error {
 	var cfg ServerConfig
+	defer pprof.StopCPUProfile()
 	return Serve(in, out, &cfg, func() (string, func() engine.Stats, error) {
+		if err := cfg.profile(); err != nil {
+			return "", nil, err
+		}
 		e, err := engine.Start(cfg.engine())
 		if err != nil {
 			return "", nil, err
@@ -93,6 +100,18 @@ func serveMain(in io.Reader, out io.Writer) error {
 		}
 		return addr.String(), e.Stats, nil
 	})
+}
+
+// profile begins the profile, if there is to be one; its file ends with the process.
+func (s *ServerConfig) profile() error {
+	if s.CPUProfile == "" {
+		return nil
+	}
+	f, err := os.Create(s.CPUProfile)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f)
 }
 
 // Serve is the other end of Start: it reads cfg, calls start, which returns the address at which it serves, and

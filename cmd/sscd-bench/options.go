@@ -46,6 +46,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar((*string)(&o.server.Backend), "backend", "",
 		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
 	f.IntVar(&o.server.Loops, "loops", 0, "event loops of our own server; 0 means one for each processor")
+	f.StringVar(&o.server.CPUProfile, "cpuprofile", "",
+		"`file` for a CPU profile of our own server; modes that start several keep the last one's")
 	var server engine.Config
 	flags.Limits(f, &server)          // of our own server; compression is for both sides
 	flags.Socket(f, &o.server.Socket) // of both sides
