@@ -7,7 +7,7 @@
 //	open      channels opened and closed, depth of them under way on each connection
 //	idle      channels opened and left alone: what they cost in memory
 //
-// Four more modes compare runs with each other:
+// Five more modes compare runs with each other:
 //
 //	rtt       one channel's throughput at round trip times, with a fixed window and with one that grows;
 //	          a relay between client and server delays what they say, and does not limit it
