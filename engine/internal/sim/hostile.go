@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/codec/codectest"
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
@@ -15,14 +16,13 @@ type hostile struct {
 	next   uint32
 	opens  map[uint32]*channel // by it, as the core's application got them
 	damage uint32              // the bit of the next frame to change, and 1
-	frame  []byte
-	known  []uint32 // scratch
+	known  []uint32            // scratch
 }
 
 // begin makes p the peer of the world's core.
 func (p *hostile) begin(w *World) {
 	opens := p.opens
-	*p = hostile{at: 1 - w.setup.Core, opens: opens, frame: p.frame[:0], known: p.known[:0]}
+	*p = hostile{at: 1 - w.setup.Core, opens: opens, known: p.known[:0]}
 	if p.opens == nil {
 		p.opens = make(map[uint32]*channel)
 	}
@@ -62,13 +62,14 @@ func (w *World) random(n uint32) uint32 {
 
 // put sends a frame to the core, damaged if that is its turn.
 func (p *hostile) put(w *World, typ, flags byte, id uint32, payload []byte) {
-	p.frame = appendFrame(p.frame[:0], typ, flags, id, payload)
+	frame := codectest.Encode(codectest.Limits{},
+		codectest.Frame{Channel: id, Type: typ, Flags: flags, Payload: payload})
 	if p.damage != 0 {
-		bit := p.damage &^ (1 << 31) % uint32(8*len(p.frame))
-		p.frame[bit/8] ^= 1 << (bit % 8)
+		bit := p.damage &^ (1 << 31) % uint32(8*len(frame))
+		frame[bit/8] ^= 1 << (bit % 8)
 		p.damage = 0
 	}
-	w.links[w.setup.Core].put(p.frame)
+	w.links[w.setup.Core].put(frame)
 }
 
 // number is a payload of one u32, and what follows it.

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/codec/codectest"
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
@@ -50,11 +51,11 @@ func (m *model) fed(w *World, p []byte) {
 	m.buf = append(m.buf, p...)
 	rest := m.buf
 	for !m.dead && !m.eof {
-		hello := int64(256)
+		var limits codectest.Limits
 		if !m.heard && !m.client {
-			hello = 2048
+			limits.Ping = 2048
 		}
-		f, more, fault := decode(rest, hello, 256)
+		f, more, fault := decode(rest, limits)
 		if fault != 0 {
 			m.fail(fault)
 			break
