@@ -254,7 +254,7 @@ func (c *Conn) close(slot uint32) {
 		c.opened--
 	}
 	if r.state != crossed { // which was given its late credit
-		c.late += int64(r.in.window) + lateSlack
+		c.late += c.unused(r) + lateSlack
 	}
 	r.state = closed
 	r.flags &^= sendGrant | sendPriority | sendFin | sendClose | tellWritable
@@ -266,6 +266,15 @@ func (c *Conn) close(slot uint32) {
 	}
 	delete(c.channels, r.id)
 	c.lastID, c.lastSlot = 0, 0
+}
+
+// unused is how much of the receive window of a channel may still come. A peer that said nothing yet may be a
+// base peer, which looks at no parameter of OPEN.
+func (c *Conn) unused(r *record) int64 {
+	if !c.peer.greeted {
+		return int64(max(r.in.window, uint32(c.cfg.StartWindow)))
+	}
+	return int64(r.in.window)
 }
 
 // report puts the channel in slot on the list of those with an event.

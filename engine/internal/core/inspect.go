@@ -66,6 +66,7 @@ type ConnView struct {
 	Refusals int    // waiting to be sent
 	Carried  int    // bytes of memory that hold a frame that is cut
 
+	Greeting bool  // HELLO waits for its answer
 	Extended bool  // the peer is known, and is so
 	Out      int64 // what we may send in all, if Extended
 	In       int64 // what the peer may send in all, if Extended
@@ -86,6 +87,7 @@ func (c *Conn) Look(now time.Duration) ConnView {
 	if v.Extended = c.peer.extended; v.Extended {
 		v.Out, v.In, v.Lost = c.out.window, int64(c.in.window), int64(c.in.unconsumed())
 	}
+	v.Greeting = c.pings.n > c.pings.unsent && c.pings.open[0].seq == 0
 	if c.carry != nil {
 		v.Carried = c.carry.Cap()
 	}

@@ -177,9 +177,6 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		if r.timer == openingTimer {
 			c.stopTimer(slot)
 		}
-		if !c.peer.extended { // whatever was announced
-			r.in.open(now, c.cfg.StartWindow)
-		}
 		c.ready(now, slot, r)
 		*ev = Event{Kind: Accepted, Channel: r.handle(slot)}
 	case ended:

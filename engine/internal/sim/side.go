@@ -86,7 +86,7 @@ func (sd *side) init(w *World, client bool) {
 	sd.cfg = core.Config{
 		Profile: core.BaseOnly, FrameSize: s.FrameSize, SendQueue: s.SendQueue, MaxChannels: s.MaxChannels,
 		StartWindow: s.Window, MaxWindow: s.MaxWindow, ConnWindow: s.ConnWindow, ConnMemory: int64(s.Memory),
-		Compression: s.Zip > 0, Pool: w.pool,
+		MaxFrame: s.MaxFrame, Compression: s.Zip > 0, Pool: w.pool,
 	}
 	if s.Extended {
 		sd.cfg.Profile = core.Negotiate
