@@ -92,7 +92,7 @@ type Timeouts struct {
 	eof      time.Duration // to send what the windows hold after the transport's end of stream; 5 s
 	patience time.Duration // for more of it, since bytes came or DATA left; 500 ms
 	linger   time.Duration // an ERROR on channel 0 until the transport closes; 1 s
-	soon     time.Duration // a small grant, or a small part of a frame; 250 ms
+	soon     time.Duration // a small grant, or a small part of a frame; 200 ms
 }
 
 // defaults fills the zero fields.
@@ -114,5 +114,5 @@ func (t *Timeouts) defaults() {
 	t.eof = 5 * time.Second
 	t.patience = 500 * time.Millisecond
 	t.linger = time.Second
-	t.soon = 250 * time.Millisecond
+	t.soon = 200 * time.Millisecond
 }

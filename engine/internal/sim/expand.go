@@ -188,7 +188,7 @@ func (w *swarm) number() {
 			set(Deliver, 1<<20)
 			set(Send, 1<<20)
 		}
-		w.numbers[Advance][i] = [...]uint32{0, 1, 1000, 2000, 50 * ms, 250 * ms, 251 * ms, 1000 * ms}[w.IntN(8)]
+		w.numbers[Advance][i] = [...]uint32{0, 1, 1000, 2000, 50 * ms, 200 * ms, 201 * ms, 1000 * ms}[w.IntN(8)]
 		if w.one(8) {
 			w.numbers[Advance][i] = uint32(w.upTo(1, 40_000)) * ms
 		}
