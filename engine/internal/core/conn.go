@@ -19,7 +19,7 @@ type Conn struct {
 	// Input.
 	splitter codec.Splitter
 	carry    *pool.Buf // what the splitter carries over
-	late     int64     // late credit
+	late     lateness  // what may still come late
 	bucket   bucket
 	in       inflow // the receive window of the connection, if the peer is extended
 
@@ -254,7 +254,7 @@ func (c *Conn) close(slot uint32) {
 		c.opened--
 	}
 	if r.state != crossed { // which was given its late credit
-		c.late += c.unused(r) + lateSlack
+		c.late.closed(c.unused(r))
 	}
 	r.state = closed
 	r.flags &^= sendGrant | sendPriority | sendFin | sendClose | tellWritable

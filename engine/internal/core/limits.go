@@ -42,10 +42,13 @@ const (
 	// maxPings is how many of our PINGs may be unanswered. No more are sent then.
 	maxPings = 4
 
-	// lateSlack is what each closed channel adds to the late credit besides its unused window, and
-	// lateFrame what a late frame without data takes from it (SPEC section 2).
-	lateSlack = 256
-	lateFrame = 64
+	// lateFrames is how many late frames without data each closed channel has room for (SPEC section 2): ACK of
+	// OPEN, an empty FIN, CLOSE or ERROR, ACK of CLOSE. What it grants late is an answer to DATA, of which each
+	// frame and each lateGrant bytes make room for a grant: smaller ones that answer nothing cost a token on open
+	// channels too. maxLateFrames is more than are ever under way. Beyond: tokens.
+	lateFrames    = 4
+	lateGrant     = smallGrant
+	maxLateFrames = 1 << 20
 
 	// bucketSize and bucketRate (per second) are the tokens for what is legal but no progress (SPEC
 	// section 6). Beyond them: CALM.

@@ -181,6 +181,7 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		bytes += b.Len() - before
 		freed += c.advance(r, n)
 		c.out.window -= int64(n)
+		c.late.sent(n)
 	}
 	more := c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)

@@ -21,7 +21,8 @@ type model struct {
 	awayID  uint32
 	own     uint32 // the highest id of an OPEN that left
 	theirs  uint32 // and came
-	late    int64
+	late    int64  // bytes that may still come late
+	lates   int64  // and frames without data
 	tokens  int64
 	refill  time.Duration
 	chans   map[uint32]*modelChannel
@@ -93,8 +94,6 @@ type heardEvent struct {
 	what uint64
 }
 
-const slack = 256
-
 func (m *model) begin(w *World, client bool) {
 	pongs, chans, slots, acks := m.pongs[:0], m.chans, m.slots, m.acks
 	*m = model{client: client, tokens: 10_000, refill: w.now, buf: m.buf[:0], want: m.want[:0],
@@ -130,13 +129,25 @@ func (m *model) token(w *World, n int64) bool {
 
 // owe charges the late credit.
 func (m *model) owe(w *World, f *wireFrame) {
-	cost := int64(64)
-	if f.typ == 3 && len(f.payload) > 0 {
-		cost = int64(len(f.payload))
+	n := int64(0)
+	if f.typ == 3 {
+		n = int64(len(f.payload))
 	}
-	if m.late -= cost; m.late < 0 {
+	switch m.late -= n; {
+	case m.late < 0:
 		m.fail(codec.Calm)
+	case n > 0:
+	case m.lates > 0:
+		m.lates--
+	default:
+		m.token(w, 1)
 	}
+}
+
+// credit books what may still come late of a channel, in the window it left and without data.
+func (m *model) credit(window int64) {
+	m.late = min(m.late+window, 1<<32-1)
+	m.lates = min(m.lates+4, 1<<20)
 }
 
 // expect notes an event that must be reported.
@@ -238,7 +249,7 @@ func (m *model) onChannel(w *World, f *wireFrame) {
 		m.close(w, f.channel, endHash(0, true, false))
 	case f.typ == 2:
 		m.answer(f.channel)
-		m.late += c.window + slack
+		m.credit(c.window)
 		c.state, c.window = mCrossed, 0
 	case f.typ == 8:
 		m.grant(w, c, int64(binary.BigEndian.Uint32(f.payload)))
@@ -284,7 +295,7 @@ func (m *model) open(w *World, f *wireFrame) {
 		return
 	}
 	m.refusal = append(m.refusal, modelRefusal{f.channel, code})
-	m.late += int64(w.setup.Window) + slack
+	m.credit(int64(w.setup.Window))
 	m.token(w, 1)
 }
 
@@ -308,9 +319,9 @@ func (m *model) ended(w *World, id uint32) {
 	c := m.chans[id]
 	switch {
 	case c == nil: // its OPEN never left
-		m.late += m.credit(w, m.start(w, w.openForm(w.channel(id).form))) + slack
+		m.credit(m.unused(w, m.start(w, w.openForm(w.channel(id).form))))
 	case c.state != mCrossed:
-		m.late += m.credit(w, c.window) + slack
+		m.credit(m.unused(w, c.window))
 	}
 	delete(m.chans, id)
 	if s := m.slots[id]; s != nil {

@@ -138,9 +138,9 @@ func (m *model) start(w *World, open []byte) int64 {
 	return windowOf(open, int64(w.setup.Window))
 }
 
-// credit is what of a receive window may still come late. A peer that said nothing yet may be one that knows
+// unused is what of a receive window may still come late. A peer that said nothing yet may be one that knows
 // of one window only.
-func (m *model) credit(w *World, window int64) int64 {
+func (m *model) unused(w *World, window int64) int64 {
 	if !m.heard {
 		return max(window, int64(w.setup.Window))
 	}
@@ -192,6 +192,7 @@ func (m *model) sawData(w *World, f *wireFrame) {
 	c.out -= n
 	if n > 0 {
 		c.sent, m.sent = true, true
+		m.lates = min(m.lates+1+n/1024, 1<<20)
 	}
 	if c.finOut = f.flags&flagFin != 0; c.finOut && c.finIn {
 		m.halves[f.channel] = true

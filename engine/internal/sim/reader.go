@@ -96,6 +96,8 @@ func (m *model) compare(w *World) {
 	case m.dead:
 	case v.Late != m.late:
 		w.failf("reference model", "the late credit is %d, and not %d", v.Late, m.late)
+	case v.Lates != m.lates:
+		w.failf("reference model", "room for %d late frames, and not %d", v.Lates, m.lates)
 	case int64(v.Tokens) != m.tokens:
 		w.failf("reference model", "%d tokens are left, and not %d", v.Tokens, m.tokens)
 	case m.peer.extended && v.In != m.in:
