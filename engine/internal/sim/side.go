@@ -52,6 +52,7 @@ type side struct {
 	lastOut  time.Duration // the transport took one, or was given the first
 	draining time.Duration // since; 0 if not
 	begun    time.Duration // a frame that is not whole; 0 if there is none
+	dry      time.Duration // the connection's window was used up, or nearly; 0 if it is not
 	asleep   time.Duration // until
 	awake    time.Duration // since; it ticked in time from then on
 	fair     fairness

@@ -78,6 +78,20 @@ func (w *World) feed(s int, p []byte) {
 	} else {
 		w.arrived(s)
 	}
+	if w.setup.Extended {
+		w.measure(s)
+	}
+}
+
+// measure notes since when what side s may send in all is less than it would send.
+func (w *World) measure(s int) {
+	sd := &w.sides[s]
+	switch v := sd.conn.Look(w.now); {
+	case !v.Extended || v.Out >= 1024:
+		sd.dry = 0
+	case sd.dry == 0:
+		sd.dry = w.now
+	}
 }
 
 // arrived takes the frames that are whole at side s from the way.
@@ -239,6 +253,7 @@ func (w *World) build(s int) bool {
 		w.model.limbo = 0
 	}
 	sd.fair.after(w, s)
+	w.measure(s)
 	return true
 }
 
