@@ -54,6 +54,7 @@ type end struct {
 	grants uint64 // bytes granted by this side, whose FLOW_CONTROL has not arrived
 
 	served uint64 // bytes of the wire, see fairness
+	class  uint8  // and the priority they were sent with
 }
 
 // traits are what the core is told of it.

@@ -2,8 +2,9 @@ package sim
 
 import "github.com/sscd-io/sscd/sched"
 
-// fairness watches the channels of a side that have data and window all the time: none of all its channels
-// may get more than those, but for what a round of the scheduler can make of difference.
+// fairness watches the channels of a side that have data and window all the time: of the channels of the same
+// priority, none may get more than those, but for what a round of the scheduler can make of difference. What
+// priorities get of each other is the scheduler's to say.
 type fairness struct {
 	set     []*channel
 	batches int
@@ -11,6 +12,12 @@ type fairness struct {
 
 // maxEpoch is for how many batches one set is watched.
 const maxEpoch = 200
+
+// classes is how many priorities there are.
+const classes = 8
+
+// changed is the class of a channel whose priority is not what it was when the set was chosen.
+const changed = classes
 
 func (f *fairness) init() { *f = fairness{set: f.set[:0]} }
 
@@ -30,7 +37,8 @@ func (f *fairness) before(w *World, s int) {
 	}
 	f.set, f.batches = f.set[:0], 0
 	for _, ch := range w.sides[s].live {
-		ch.ends[s].served = 0
+		e := &ch.ends[s]
+		e.served, e.class = 0, w.sides[s].conn.Priority(e.h)
 		if ready(w, s, ch) {
 			f.set = append(f.set, ch)
 		}
@@ -38,13 +46,23 @@ func (f *fairness) before(w *World, s int) {
 }
 
 // sent notes n bytes of DATA of a channel.
-func (f *fairness) sent(e *end, n int) { e.served += uint64(n) + 16 }
+func (f *fairness) sent(w *World, s int, e *end, n int) {
+	if e.served == 0 {
+		e.class = w.sides[s].conn.Priority(e.h)
+	}
+	e.served += uint64(n) + 16
+}
 
-// keep drops from the set who is not ready.
+// keep drops from the set who is not ready, and who is of another priority now.
 func (f *fairness) keep(w *World, s int) {
+	for _, ch := range w.sides[s].live {
+		if e := &ch.ends[s]; e.served > 0 && e.class != w.sides[s].conn.Priority(e.h) {
+			e.class = changed
+		}
+	}
 	kept := f.set[:0]
 	for _, ch := range f.set {
-		if ready(w, s, ch) {
+		if e := &ch.ends[s]; ready(w, s, ch) && e.class == w.sides[s].conn.Priority(e.h) {
 			kept = append(kept, ch)
 		}
 	}
@@ -60,16 +78,23 @@ func (f *fairness) after(w *World, s int) {
 	if len(f.set) == 0 {
 		return
 	}
-	least, most := ^uint64(0), uint64(0)
+	var least, most [classes + 1]uint64
+	for i := range least {
+		least[i] = ^uint64(0)
+	}
 	for _, ch := range f.set {
-		least = min(least, ch.ends[s].served)
+		e := &ch.ends[s]
+		least[e.class] = min(least[e.class], e.served)
 	}
 	for _, ch := range w.sides[s].live {
-		most = max(most, ch.ends[s].served)
+		e := &ch.ends[s]
+		most[e.class] = max(most[e.class], e.served)
 	}
 	bound := uint64(sched.Quantum + 2*(w.setup.FrameSize+16))
-	if most > least+bound {
-		w.failf("fairness", "of the %s's channels one got %d bytes and another %d: more than %d apart", sideNames[s],
-			most, least, bound)
+	for class := range classes {
+		if least[class] != ^uint64(0) && most[class] > least[class]+bound {
+			w.failf("fairness", "of the %s's channels of priority %d one got %d bytes, another %d: more than %d apart",
+				sideNames[s], class, most[class], least[class], bound)
+		}
 	}
 }

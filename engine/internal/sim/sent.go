@@ -147,7 +147,7 @@ func (w *World) sentData(s int, ch *channel, f *wireFrame) {
 		w.failf("order and once", "FIN leaves on channel %d behind %d bytes of %d", ch.id, e.left, e.written)
 	}
 	e.finOut = e.finOut || fin
-	w.sides[s].fair.sent(e, f.size-16)
+	w.sides[s].fair.sent(w, s, e, f.size-16)
 }
 
 // checkBytes compares what came from side s with what it wrote.
