@@ -203,6 +203,7 @@ func (m *model) sawData(w *World, f *wireFrame) {
 // sawGrant takes FLOW_CONTROL that the core sends.
 func (m *model) sawGrant(w *World, f *wireFrame) {
 	n := int64(binary.BigEndian.Uint32(f.payload))
+	m.answers += f.size
 	if f.channel == 0 {
 		if m.in += n; !m.peer.extended || m.in > max(int64(w.setup.ConnWindow), 4*int64(w.setup.MaxWindow)) {
 			w.failf("window conservation", "the connection's window becomes %d", m.in)

@@ -128,6 +128,9 @@ func (m *model) row(f *wireFrame) core.State {
 		core.StateCrossed}[c.state]
 }
 
+// amplified is how many bytes of answers there may be beyond those that came.
+const amplified = 1 << 16
+
 // saw takes a frame that the core sends.
 func (m *model) saw(w *World, f *wireFrame) {
 	if m.failed { // there is one thing left to say
@@ -163,6 +166,10 @@ func (m *model) saw(w *World, f *wireFrame) {
 		m.sawGrant(w, f)
 	case 9:
 		m.sawPriority(w, f)
+	}
+	// An answer may be a little longer than what it answers, but what is refused costs tokens.
+	if m.answers > m.came+amplified {
+		w.failf("amplification", "%d bytes came, %d bytes of answers left", m.came, m.answers)
 	}
 }
 
@@ -234,13 +241,6 @@ func (m *model) released(id uint32) {
 	if s := m.slots[id]; s != nil {
 		s.kept = false
 		m.free(id, s)
-	}
-}
-
-// finish checks what is left when the peer has gone.
-func (m *model) finish(w *World) {
-	if m.answers > m.came+65536 {
-		w.failf("amplification", "%d bytes came, %d bytes of answers left", m.came, m.answers)
 	}
 }
 
