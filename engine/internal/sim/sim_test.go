@@ -16,7 +16,7 @@ func slice() uint64 {
 	case testing.Short():
 		return 500
 	case pool.Poison && raceEnabled:
-		return 500
+		return 300
 	case pool.Poison, raceEnabled:
 		return 700
 	}
