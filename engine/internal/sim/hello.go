@@ -90,7 +90,7 @@ func (p *hostile) dress(w *World, odd uint32, b []byte) (byte, []byte) {
 // zip compresses b, rightly or not.
 func (p *hostile) zip(w *World, odd uint32, b []byte) []byte {
 	how := w.random(12)
-	if odd > 16 {
+	if odd > 16 && w.random(6) != 0 {
 		how = 11
 	}
 	p.packed.Reset()
