@@ -933,7 +933,7 @@ func TestMaxChannels(t *testing.T) {
 				> OPEN 5; DATA 5 *65536; CLOSE 5; ERROR 5 CANCELLED; FLOW_CONTROL 5 4096; ACK 5
 				< ERROR 5 REFUSED
 				alive
-				> CLOSE 5
+				> DATA 5 "x"
 				! CALM`},
 		})
 	})
