@@ -38,7 +38,7 @@ var allowed = map[string][]string{
 		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
 	"scripts": {},
 
-	"engine/internal/sim":          {"codec", "pool", "sched", "engine/internal/core"},
+	"engine/internal/sim":          {"codec", "codec/codectest", "pool", "sched", "engine/internal/core"},
 	"engine/internal/sim/simulate": {"codec", "engine/internal/core", "engine/internal/sim", "github.com/schollz/progressbar/v3"},
 
 	"cmd/internal/flags": {"engine"},

@@ -40,10 +40,15 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
 		o, _ = ParseOpen(params.B)
 	}
 	r.prio = o.Priority
-	// The peer sends nothing before its ACK, so by then it is known what it took from OPEN and HELLO.
-	if r.in.open(c.cfg.Window); o.HasWindow {
+	// The peer sends nothing before its ACK, so by then it is known whether it looks at OPEN and HELLO.
+	switch {
+	case c.peer.greeted && !c.peer.extended:
+		r.in.open(c.cfg.StartWindow)
+	case o.HasWindow:
 		r.in.open(int(o.Window))
 		r.flags |= fixedWindow
+	default:
+		r.in.open(c.cfg.Window)
 	}
 	r.out = outflow(c.cfg.StartWindow)
 	c.push(r, params)

@@ -39,7 +39,8 @@ func (b *Batch) Len() int { return b.bytes }
 // fits returns whether n bytes of frames may still come in, of which copied are headers and payloads that
 // are copied.
 func (b *Batch) fits(n, copied int) bool {
-	return b.bytes == 0 || b.File.File == nil && b.bytes+n <= batchBytes && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
+	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes &&
+		len(b.Slices)+2 <= batchSlices && b.File.File == nil
 }
 
 // frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the payload's, or

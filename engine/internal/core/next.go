@@ -187,6 +187,7 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		bytes += b.Len() - before
 		freed += done
 		c.out.window -= int64(n)
+		c.late.sent(n)
 	}
 	if bytes > 0 {
 		r.flags = r.flags&^squeeze | sentSinceGrant
