@@ -10,7 +10,6 @@ import (
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
-	"github.com/sscd-io/sscd/engine/internal/disk"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/engine/internal/netio"
 	"github.com/sscd-io/sscd/pool"
@@ -22,7 +21,6 @@ type Engine struct {
 	handler Handler
 	loopCfg *loop.Config
 	pool    *pool.Pool
-	disk    disk.Reader
 
 	wouldBlock atomic.Uint64 // sends that did
 	crowded    atomic.Uint64 // connections that were too many

@@ -27,9 +27,6 @@ var (
 	// half of the queue is free.
 	ErrWouldBlock = errors.New("engine: channel's queue is full")
 
-	// ErrNotRegular means that a file to be sent is a directory, a device or a pipe.
-	ErrNotRegular = errors.New("engine: not a regular file")
-
 	// ErrTooLarge means that a message is larger than MaxMessage.
 	ErrTooLarge = errors.New("engine: message too large")
 

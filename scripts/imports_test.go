@@ -20,7 +20,6 @@ var allowed = map[string][]string{
 	"sched":                 {},
 	"engine/internal/gate":  {},
 	"engine/internal/core":  {"codec", "pool", "sched", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/zlib"},
-	"engine/internal/disk":  {"engine/internal/core", "golang.org/x/sys/unix"},
 	"engine/internal/loop":  {"codec", "pool", "engine/internal/core"},
 	"engine/internal/sock":  {"github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix"},
 	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock", "golang.org/x/sys/unix"},
@@ -31,7 +30,7 @@ var allowed = map[string][]string{
 	},
 	"engine": {
 		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/gate", "engine/internal/sock",
-		"engine/internal/disk", "engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
+		"engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
 	},
 	"engine/builtin": {"engine", "pool"},
 	"bench": {"codec", "engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",

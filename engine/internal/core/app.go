@@ -247,12 +247,10 @@ func (c *Conn) push(r *record, buf *pool.Buf) {
 // drop removes the first segment of a channel with its buffer.
 func (c *Conn) drop(r *record) {
 	shared := c.arena.segs.at(r.first).shared
-	switch buf := c.pop(r); {
-	case buf == nil && shared != 0:
-		c.arena.files.drop(shared)
-	case shared != 0:
+	buf := c.pop(r)
+	if shared != 0 {
 		c.arena.Drop(c.arena.shared[shared], 1)
-	case buf != nil:
+	} else if buf != nil {
 		c.arena.stock.Release(buf)
 	}
 }
@@ -286,7 +284,7 @@ func (c *Conn) backlog(r *record) uint32 {
 // those that wait for window. Before OPEN has left, neither.
 func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 	switch {
-	case r.first == 0 || r.flags&(sendOpen|fetching) != 0:
+	case r.first == 0 || r.flags&sendOpen != 0:
 	case c.sendable(r) > 0:
 		if r.timer == noWindowTimer {
 			c.stopTimer(slot)
@@ -305,16 +303,11 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 // sendable is how many bytes of data a channel may send in one frame now, 0 if there are none or there is
 // no window for them.
 func (c *Conn) sendable(r *record) int {
-	if r.first == 0 || r.flags&fetching != 0 {
+	if r.first == 0 {
 		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	n := int(s.end - s.off)
-	if s.isFile() {
-		n = min(n, int(c.peer.fileFrame))
-	} else {
-		n = min(n, int(c.peer.frame))
-	}
+	n := min(int(s.end-s.off), int(c.peer.frame))
 	if window := int(r.out); n > window {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {
 			return 0

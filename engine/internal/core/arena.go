@@ -22,8 +22,7 @@ type Arena struct {
 	segs    segments
 	stock   pool.Stock // for short messages; the loop's own
 	collect uint32     // from how many consumed bytes on a connection must know
-	files   fileTable
-	shared  []*Shared // messages for many channels; slot 0 is none
+	shared  []*Shared  // messages for many channels; slot 0 is none
 
 	freeShared []uint32
 	inflated   *pool.Buf // the payload of the compressed frame being handled, or nil
@@ -188,18 +187,7 @@ type segment struct {
 	buf      *pool.Buf
 	off, end uint32 // of buf.B
 	next     uint32
-	shared   uint32 // if not 0, its place in Arena.shared, which has the reference to buf; in Arena.files if buf is nil
-}
-
-// isFile returns whether the bytes are a file's.
-func (s *segment) isFile() bool { return s.buf == nil && s.shared != 0 }
-
-// queued is what a segment counts in the queue of its channel.
-func (s *segment) queued() int {
-	if s.isFile() {
-		return minCost
-	}
-	return max(cost(int(s.end))-int(s.off), 0)
+	shared   uint32 // its place in Arena.shared, which has the reference to buf; else 0
 }
 
 // segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows

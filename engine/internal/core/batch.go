@@ -24,7 +24,6 @@ const (
 // Who has it may read Slices; they are valid until then.
 type Batch struct {
 	Slices [][]byte
-	File   FileRange // behind them, if its File is not nil
 
 	bufs   []*pool.Buf // of each slice; nil if it lies in head
 	head   *pool.Buf   // headers and copied payloads
@@ -39,8 +38,7 @@ func (b *Batch) Len() int { return b.bytes }
 // fits returns whether n bytes of frames may still come in, of which copied are headers and payloads that
 // are copied.
 func (b *Batch) fits(n, copied int) bool {
-	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes &&
-		len(b.Slices)+2 <= batchSlices && b.File.File == nil
+	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
 // frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the payload's, or
@@ -72,21 +70,6 @@ func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, sum *codec
 	b.frames++
 }
 
-// frameOfFile appends a frame whose CRC covers the header only and whose payload is a range of a file. It is the last
-// one that fits.
-func (b *Batch) frameOfFile(p *pool.Pool, h codec.Header, f FileRange) {
-	h.Length = uint32(f.n)
-	h.Flags |= codec.HeaderCRC
-	h.Put(b.reserve(p, codec.HeaderSize), nil)
-	f.File.Retain()
-	b.File = f
-	b.bytes += f.n
-	b.frames++
-}
-
-// FileLen is how many bytes of a file the batch ends with.
-func (b *Batch) FileLen() int { return b.File.n }
-
 // reserve returns n bytes of head, which are part of the last slice or a new one.
 func (b *Batch) reserve(p *pool.Pool, n int) []byte {
 	if b.head == nil {
@@ -108,13 +91,7 @@ func (b *Batch) reserve(p *pool.Pool, n int) []byte {
 // Rest returns a batch with what is left after the first sent bytes, in memory that fits it, and
 // empties b. It is for who has to keep it for long.
 func (b *Batch) Rest(p *pool.Pool, sent int) *Batch {
-	rest := &Batch{bytes: b.bytes - sent, File: b.File}
-	if b.File.File != nil {
-		b.File.File.Retain()
-	}
-	past := max(0, sent-(b.bytes-b.File.n)) // of the file
-	rest.File.Off += int64(past)
-	rest.File.n -= past
+	rest := &Batch{bytes: b.bytes - sent}
 	copied := 0
 	for i, s := range b.Slices {
 		if b.bufs[i] == nil {
@@ -152,10 +129,6 @@ func (b *Batch) Release() {
 			buf.Release()
 			b.bufs[i] = nil
 		}
-	}
-	if b.File.File != nil {
-		b.File.File.Release()
-		b.File = FileRange{}
 	}
 	clear(b.Slices)
 	b.Slices, b.bufs = b.Slices[:0], b.bufs[:0]

@@ -10,7 +10,6 @@ import (
 // ones, of rarer things, may be read from anywhere.
 type Counters struct {
 	FramesIn, FramesOut uint64
-	Fetches             uint64 // of bytes of files that were not in memory
 
 	Accepted atomic.Uint64 // channels the peers opened
 	Opened   atomic.Uint64 // channels we opened

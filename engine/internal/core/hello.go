@@ -127,13 +127,12 @@ func (c *Config) offers() codec.Features {
 
 // peer is what this side knows of the other: what it said in HELLO, or the base profile.
 type peer struct {
-	frame     uint32 // the longest DATA payload to send it
-	fileFrame uint32 // the same of files
-	window    uint32 // the send window that channels it opens start with
-	channels  uint32 // how many of ours it allows open at once
-	features  codec.Features
-	extended  bool
-	greeted   bool // its first frame has come
+	frame    uint32 // the longest DATA payload to send it
+	window   uint32 // the send window that channels it opens start with
+	channels uint32 // how many of ours it allows open at once
+	features codec.Features
+	extended bool
+	greeted  bool // its first frame has come
 }
 
 // greet takes the peer's first frame, and returns false if that is all there is to it.
@@ -177,7 +176,7 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 // stranger is the peer before it said anything, and a base peer for good.
 func (c *Conn) stranger() peer {
 	return peer{
-		frame: uint32(min(c.cfg.FrameSize, codec.MaxData)), fileFrame: fileFrame, window: uint32(c.cfg.StartWindow),
+		frame: uint32(min(c.cfg.FrameSize, codec.MaxData)), window: uint32(c.cfg.StartWindow),
 		channels: math.MaxUint32,
 	}
 }
@@ -190,8 +189,8 @@ func (c *Conn) meet(now time.Duration, f *codec.Frame, ev *Event) {
 		return
 	}
 	c.peer = peer{
-		frame: min(uint32(c.cfg.FrameSize), h.Frame), fileFrame: min(fileFrame, h.Frame),
-		window: h.Window, channels: h.Channels, features: h.Features, extended: true, greeted: true,
+		frame: min(uint32(c.cfg.FrameSize), h.Frame), window: h.Window, channels: h.Channels, features: h.Features,
+		extended: true, greeted: true,
 	}
 	c.splitter.Limits = codec.Limits{Data: uint32(c.cfg.MaxFrame), HeaderCRC: true}
 	c.in.open(c.cfg.ConnWindow)

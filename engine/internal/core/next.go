@@ -175,13 +175,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 			}
 		}
 		before := b.Len()
-		done := 0
-		if c.arena.segs.at(r.first).isFile() {
-			done, fit = c.appendFile(b, slot, r, n)
-		} else {
-			done, fit = c.appendFrame(b, r, n)
-		}
-		if b.Len() == before {
+		done := c.appendFrame(b, r, n)
+		if fit = done > 0; !fit {
 			break
 		}
 		bytes += b.Len() - before
@@ -194,7 +189,7 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	}
 	more := c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)
-	if bytes == 0 || r.state == closed {
+	if bytes == 0 {
 		return fit
 	}
 	c.spoke = now
@@ -213,18 +208,21 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	return fit
 }
 
-// appendFrame appends the next n bytes of a channel as a DATA frame, and returns how much of its queue is free by
-// that, and whether it fits.
-func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int, fit bool) {
+// appendFrame appends the next n bytes of a channel as a DATA frame, with FIN if they are the last, and returns
+// how much of its queue is free by that: nothing if the frame does not fit.
+func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int) {
 	copied := codec.HeaderSize
 	if n <= copyLimit || r.flags&compressing != 0 {
 		copied += min(n, copyLimit)
 	}
 	if !b.fits(codec.HeaderSize+n, copied) {
-		return 0, false
+		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	h := codec.Header{Channel: r.id, Type: codec.Data, Flags: c.finOf(r, s, n)}
+	h := codec.Header{Channel: r.id, Type: codec.Data}
+	if r.flags&(finWanted|appClosed) == finWanted && s.next == 0 && int(s.off)+n == int(s.end) {
+		h.Flags = codec.Fin
+	}
 	payload := s.buf.B[s.off : int(s.off)+n]
 	switch {
 	case r.flags&compressing != 0 && c.appendZipped(b, h, payload):
@@ -239,15 +237,7 @@ func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int, fit bool) {
 		freed += cost(int(s.end)) - int(s.end)
 		c.drop(r)
 	}
-	return freed, true
-}
-
-// finOf is FIN if the next n bytes of s are the last of their channel, and the application has ended it so.
-func (c *Conn) finOf(r *record, s *segment, n int) codec.Flags {
-	if r.flags&(finWanted|appClosed) == finWanted && s.next == 0 && int(s.off)+n == int(s.end) {
-		return codec.Fin
-	}
-	return 0
+	return freed
 }
 
 // appendError appends an ERROR frame.

@@ -66,7 +66,6 @@ const (
 	owing                            // among soon.waits, to grant
 	dribbling                        // among soon.waits, to send
 	starving                         // among soon.waits, for memory
-	fetching                         // the bytes to send next are fetched from a disk
 	squeeze                          // send even what is less than minSplit
 	tellWritable                     // to report: Writable
 	tellClosed                       // to report: Closed, for code

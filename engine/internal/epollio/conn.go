@@ -58,7 +58,6 @@ func (l *Loop) Attach(fd int, lc *loop.Conn, events loop.Events, client, quickAc
 	}
 	l.conns[fd] = c
 	l.Loop.Attach(lc, c, events, client)
-	lc.Sendfile()
 	return nil
 }
 
@@ -107,7 +106,12 @@ func (c *conn) write() {
 
 // push writes more of rest and returns whether all of it is out.
 func (c *conn) push() bool {
-	n, err := c.put(c.rest, c.sent)
+	pieces, skip := c.rest.Slices, c.sent
+	for len(pieces) > 0 && skip >= len(pieces[0]) {
+		skip -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	n, err := c.writev(pieces, skip)
 	if err != nil {
 		return false
 	}
@@ -119,42 +123,14 @@ func (c *conn) push() bool {
 	return done
 }
 
-// put writes what the socket takes of b, behind the first sent bytes. A full socket takes 0 and is no error.
-func (c *conn) put(b *core.Batch, sent int) (n int, err error) {
-	slices := b.Len() - b.FileLen()
-	if sent < slices {
-		pieces, skip := b.Slices, sent
-		for skip >= len(pieces[0]) {
-			skip -= len(pieces[0])
-			pieces = pieces[1:]
-		}
-		if n, err = c.writev(pieces, skip, b.FileLen() > 0); err != nil || sent+n < slices {
-			return n, err
-		}
-	}
-	if b.FileLen() == 0 {
-		return n, nil
-	}
-	sentOfFile, err := c.putFile(b, sent+n-slices)
-	return n + sentOfFile, err
-}
-
-// writev writes the pieces, the first one from skip on. More says that a file follows.
-func (c *conn) writev(pieces [][]byte, skip int, more bool) (n int, err error) {
+// writev writes the pieces, the first one from skip on. A full socket takes 0 bytes and is no error.
+func (c *conn) writev(pieces [][]byte, skip int) (n int, err error) {
 	if skip > 0 {
 		whole := pieces[0]
 		pieces[0] = whole[skip:]
 		defer func() { pieces[0] = whole }()
 	}
-	write := sock.Writev
-	if more {
-		write = sock.SendMore
-	}
-	return c.wrote(write(c.fd, pieces, c.l.iov[:]))
-}
-
-// wrote is what a system call that writes returned: no error if the socket is full.
-func (c *conn) wrote(n int, err error) (int, error) {
+	n, err = sock.Writev(c.fd, pieces, c.l.iov[:])
 	switch err {
 	case nil:
 		return n, nil
@@ -233,7 +209,7 @@ func (c *conn) register() {
 
 // Submit implements loop.Transport.
 func (c *conn) Submit(b *core.Batch) {
-	n, err := c.put(b, 0)
+	n, err := c.writev(b.Slices, 0)
 	switch {
 	case err != nil:
 	case n == b.Len():

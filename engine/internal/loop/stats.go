@@ -18,11 +18,9 @@ type Stats struct {
 	Reads     atomic.Uint64 // calls that brought bytes
 	Writes    atomic.Uint64 // calls that took bytes
 	Panics    atomic.Uint64 // of the application
-	Fetches   atomic.Uint64 // of bytes of files that were not in memory
 	Longest   atomic.Int64  // turn, in nanoseconds
 
-	frames  [2]uint64 // in and out, published
-	fetches uint64    // the same
+	frames [2]uint64 // in and out, published
 }
 
 // turn publishes what the turn that took d did.
@@ -37,9 +35,5 @@ func (s *Stats) turn(d time.Duration, c *core.Counters) {
 	if n := c.FramesOut - s.frames[1]; n > 0 {
 		s.FramesOut.Add(n)
 		s.frames[1] = c.FramesOut
-	}
-	if n := c.Fetches - s.fetches; n > 0 {
-		s.Fetches.Add(n)
-		s.fetches = c.Fetches
 	}
 }

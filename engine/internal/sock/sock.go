@@ -228,24 +228,6 @@ func Writev(fd int, pieces [][]byte, iov []unix.Iovec) (int, error) {
 	return int(n), nil
 }
 
-// SendMore is Writev of what more follows at once.
-func SendMore(fd int, pieces [][]byte, iov []unix.Iovec) (int, error) {
-	iov = iov[:len(pieces)]
-	for i, p := range pieces {
-		iov[i].Base = unsafe.SliceData(p)
-		iov[i].SetLen(len(p))
-	}
-	h := unix.Msghdr{Iov: &iov[0]}
-	h.SetIovlen(len(iov))
-	const flags = unix.MSG_MORE | unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	n, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&h)), flags)
-	clear(iov)
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(n), nil
-}
-
 func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
 
 func flag(on bool) int {
