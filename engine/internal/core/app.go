@@ -227,7 +227,7 @@ func (c *Conn) Keep(h Handle) {
 func (c *Conn) push(r *record, buf *pool.Buf) {
 	i := c.arena.segs.take()
 	s := c.arena.segs.at(i)
-	s.buf, s.off, s.end, s.next = buf, 0, 0, 0
+	s.buf, s.off, s.end, s.next, s.file = buf, 0, 0, 0, 0
 	if buf != nil {
 		s.end = uint32(len(buf.B))
 	}
@@ -239,9 +239,14 @@ func (c *Conn) push(r *record, buf *pool.Buf) {
 	r.last = i
 }
 
-// pop removes the first segment of a channel and returns its buffer, which is the caller's.
+// pop removes the first segment of a channel and returns its buffer, which is the caller's; nil if it was of a file,
+// which is released.
 func (c *Conn) pop(r *record) *pool.Buf {
-	buf := c.arena.segs.at(r.first).buf
+	s := c.arena.segs.at(r.first)
+	buf := s.buf
+	if s.file != 0 {
+		c.arena.files.drop(s.file)
+	}
 	if r.first = c.arena.segs.give(r.first); r.first == 0 {
 		r.last = 0
 	}
@@ -270,7 +275,7 @@ func (c *Conn) backlog(r *record) uint32 {
 // those that wait for window. Before OPEN has left, neither.
 func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 	switch {
-	case r.first == 0 || r.flags&sendOpen != 0:
+	case r.first == 0 || r.flags&(sendOpen|fetching) != 0:
 	case c.sendable(r) > 0:
 		if r.timer == noWindowTimer {
 			c.stopTimer(slot)
@@ -289,11 +294,16 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 // sendable is how many bytes of data a channel may send in one frame now, 0 if there are none or there is
 // no window for them.
 func (c *Conn) sendable(r *record) int {
-	if r.first == 0 {
+	if r.first == 0 || r.flags&fetching != 0 {
 		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	n := min(int(s.end-s.off), int(c.peer.frame))
+	n := int(c.peer.frame)
+	if s.file != 0 {
+		n = int(min(c.arena.files.all[s.file].left, int64(n)))
+	} else {
+		n = min(int(s.end-s.off), n)
+	}
 	if window := int(r.out); n > window {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {
 			return 0

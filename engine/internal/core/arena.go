@@ -17,10 +17,14 @@ type Arena struct {
 	records  table[record]
 	flows    *sched.Flows // the scheduler's part of each record
 	segs     segments
+	files    fileTable
 	stock    pool.Stock // for short messages; the loop's own
 	collect  uint32     // from how many consumed bytes on a connection must know
 	inflated *pool.Buf  // the payload of the compressed frame being handled, or nil
 	packed   []byte     // for payloads to compress
+
+	Fetches  []Fetch // what channels wait for, for who calls Next to take
+	Sendfile bool    // transports take a Range
 
 	Counters
 
@@ -171,6 +175,7 @@ type segment struct {
 	buf      *pool.Buf
 	off, end uint32 // of buf.B
 	next     uint32
+	file     uint32 // in Arena.files instead of buf; 0 if it is none
 }
 
 // segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows

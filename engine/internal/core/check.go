@@ -87,7 +87,11 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 	queued := 0
 	for i := c.backlog(r); i != 0; i = c.arena.segs.at(i).next {
 		s := c.arena.segs.at(i)
-		queued += max(cost(int(s.end))-int(s.off), 0)
+		if s.file != 0 {
+			queued += fileCost
+		} else {
+			queued += max(cost(int(s.end))-int(s.off), 0)
+		}
 	}
 	if booked := int(r.gate.word.Load() & gateQueued); booked < queued {
 		return fmt.Errorf("%d bytes booked, %d waiting", booked, queued)
@@ -97,7 +101,7 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 		return fmt.Errorf("nothing ends it")
 	case r.state == opening && r.timer != openingTimer && r.timer != closeWaitTimer:
 		return fmt.Errorf("nothing ends it")
-	case waits && !ready && r.timer == noTimer:
+	case waits && !ready && r.timer == noTimer && r.flags&fetching == 0:
 		return fmt.Errorf("waits for window without end")
 	}
 	return nil

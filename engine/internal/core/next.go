@@ -167,6 +167,7 @@ func (c *Conn) appendAway(b *Batch) {
 func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) (fit bool) {
 	r := c.arena.records.at(slot)
 	freed, bytes := 0, 0 // of the queue, of the wire
+	file, lost := false, false
 	n := c.sendable(r)
 	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
 		if int64(n) > c.out.window {
@@ -175,15 +176,33 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 			}
 		}
 		before := b.Len()
-		if fit = c.appendFrame(b, r, n); !fit {
-			break
+		if file = c.arena.segs.at(r.first).file != 0; file {
+			if fit = b.fits(codec.HeaderSize+n, codec.HeaderSize); !fit {
+				break
+			}
+			ready, err := c.prepareFile(slot, r, n)
+			if ready && err == nil {
+				err = c.appendFile(b, slot, r, n)
+			}
+			if lost = err != nil; lost || !ready {
+				break
+			}
+			freed += c.advanceFile(now, slot, r, n)
+		} else {
+			if fit = c.appendFrame(b, r, n); !fit {
+				break
+			}
+			freed += c.advance(r, n)
 		}
 		bytes += b.Len() - before
-		freed += c.advance(r, n)
 		c.out.window -= int64(n)
 	}
-	more := c.sendable(r) > 0
+	more := !lost && c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)
+	if lost {
+		c.abort(slot, codec.Internal)
+		return fit
+	}
 	if bytes == 0 {
 		return fit
 	}
@@ -196,6 +215,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	switch {
 	case r.first == 0 && r.flags&appClosed != 0:
 		c.control(slot, sendClose)
+	case r.first == 0 && r.flags&finWanted != 0 && file:
+		c.control(slot, sendFin)
 	case r.first == 0 && r.flags&finWanted != 0:
 		c.sentFin(slot, r)
 	case !more:

@@ -1,0 +1,158 @@
+package core
+
+import (
+	"time"
+
+	"github.com/sscd-io/sscd/codec"
+)
+
+// File is an open file of which ranges wait to be sent. The core reads no disk: it asks what it was given.
+type File interface {
+	// Probe returns whether n bytes from off on can be read without waiting for a disk, or an error if
+	// they can't be read at all: the file may have become shorter.
+	Probe(off int64, n int) (ready bool, err error)
+	// Read fills p with the bytes from off on, which must all be there.
+	Read(p []byte, off int64) error
+	// Fetch has n bytes from off on brought into memory, and calls done after that from anywhere.
+	Fetch(off int64, n int, done func())
+	// Retain and Release count who uses the file, which is closed by the last one.
+	Retain()
+	Release()
+}
+
+const (
+	// fileCost is what a range of a file counts in a queue: it holds no bytes, but a descriptor.
+	fileCost = Allowance
+
+	// fetchBytes is how much of a file is fetched at once, in bytes.
+	fetchBytes = 512 << 10
+)
+
+// fileRange is the rest of a range that waits to be sent.
+type fileRange struct {
+	file  File
+	off   int64
+	left  int64
+	known int64 // up to here the file was fetched; without it who is fetched and dropped would starve
+}
+
+// fileTable is the arena's store of file ranges. Index 0 is none.
+type fileTable struct {
+	all  []fileRange
+	free []uint32
+}
+
+// put stores a range.
+func (t *fileTable) put(f fileRange) (i uint32) {
+	if len(t.all) == 0 {
+		t.all = append(t.all, fileRange{})
+	}
+	if n := len(t.free); n > 0 {
+		i, t.free = t.free[n-1], t.free[:n-1]
+		t.all[i] = f
+		return i
+	}
+	t.all = append(t.all, f)
+	return uint32(len(t.all) - 1)
+}
+
+// drop removes range i and releases its file.
+func (t *fileTable) drop(i uint32) {
+	t.all[i].file.Release()
+	t.all[i] = fileRange{}
+	t.free = append(t.free, i)
+}
+
+// Fetch is a part of a file that must be fetched before a channel can go on.
+type Fetch struct {
+	Channel Handle
+	File    File // retained
+	Off     int64
+	Len     int
+}
+
+// Range is the part of a file that ends a batch.
+type Range struct {
+	File    File // nil if there is none
+	Off     int64
+	Len     int
+	Channel Handle // whose payload it is
+}
+
+// ReserveFile books a range of a file for the queue of channel h. After SendOK it must reach SendFile. It may be
+// called from any goroutine.
+func (c *Conn) ReserveFile(h Handle) SendResult { return c.Reserve(h, fileCost) }
+
+// SendFile queues n bytes of f from off on, more than 0, which were reserved. f is passed on.
+func (c *Conn) SendFile(now time.Duration, h Handle, f File, off, n int64) {
+	r := c.sending(h)
+	if r == nil {
+		f.Release()
+		return
+	}
+	c.push(r, nil)
+	c.arena.segs.at(r.last).file = c.arena.files.put(fileRange{file: f, off: off, left: n})
+	c.ready(now, h.Slot, r)
+}
+
+// Fetched tells that what channel h waited for was fetched.
+func (c *Conn) Fetched(now time.Duration, h Handle) {
+	if r := c.arena.get(h); r != nil && r.flags&fetching != 0 && r.state != closed {
+		r.flags &^= fetching
+		c.ready(now, h.Slot, r)
+	}
+}
+
+// Truncated tells that the file of a batch's range ended early. The frame was filled with zeros.
+func (c *Conn) Truncated(h Handle) { c.Reset(h, codec.Internal) }
+
+// prepareFile returns whether the next n bytes of a file can be sent now. If they must be fetched first, the
+// channel waits for that; an error means that they can't be read.
+func (c *Conn) prepareFile(slot uint32, r *record, n int) (ready bool, err error) {
+	f := &c.arena.files.all[c.arena.segs.at(r.first).file]
+	if f.off+int64(n) > f.known {
+		if ready, err = f.file.Probe(f.off, n); !ready && err == nil {
+			size := int(min(f.left, fetchBytes))
+			f.known = f.off + int64(size)
+			f.file.Retain()
+			c.arena.Fetches = append(c.arena.Fetches, Fetch{r.handle(slot), f.file, f.off, size})
+			r.flags |= fetching
+		}
+		return ready, err
+	}
+	return true, nil
+}
+
+// appendFile appends the next n bytes of a file as a DATA frame, as its range if the transport and the peer take
+// that. FIN never goes with them: if the file shrinks before they are out, nothing may say that all came.
+func (c *Conn) appendFile(b *Batch, slot uint32, r *record, n int) error {
+	f := &c.arena.files.all[c.arena.segs.at(r.first).file]
+	h := codec.Header{Channel: r.id, Type: codec.Data, Length: uint32(n)}
+	if c.arena.Sendfile && c.can(codec.FeatureHeaderCRC) {
+		h.Flags = codec.HeaderCRC
+		b.frameOfFile(c.cfg.Pool, h, Range{f.file, f.off, n, r.handle(slot)})
+		return nil
+	}
+	buf := c.cfg.Pool.Get(n)
+	defer buf.Release()
+	if err := f.file.Read(buf.B, f.off); err != nil {
+		return err
+	}
+	b.frameOf(c.cfg.Pool, h, buf.B, buf)
+	return nil
+}
+
+// advanceFile books n bytes of a file as sent and returns how much of the queue is free by that.
+func (c *Conn) advanceFile(now time.Duration, slot uint32, r *record, n int) (freed int) {
+	f := &c.arena.files.all[c.arena.segs.at(r.first).file]
+	r.out.take(n)
+	f.off, f.left = f.off+int64(n), f.left-int64(n)
+	if r.timer == closeWaitTimer { // a file may take long, as long as it moves
+		c.startTimer(now, slot, closeWaitTimer)
+	}
+	if f.left > 0 {
+		return 0
+	}
+	c.pop(r)
+	return fileCost
+}
