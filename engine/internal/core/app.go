@@ -150,8 +150,10 @@ func (c *Conn) Collect(now time.Duration, h Handle) {
 	if r == nil || r.flags&byHand == 0 {
 		return
 	}
-	// Half of a window that is smaller than others the arena would not tell: then each call does.
-	if half := c.startOf(r) / 2; half < c.arena.collect || r.in.owed+r.consumed.Load() >= half {
+	// Half of a window that is smaller than others the arena would not tell: then each call does. Of a larger
+	// one it tells each part, once.
+	n, half := r.consumed.Load(), c.startOf(r)/2
+	if half < c.arena.collect || n >= c.arena.collect || r.in.owed+n >= half {
 		r.in.consume(r.consumed.Swap(0))
 	}
 	c.settle(now, h.Slot, r)
