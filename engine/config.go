@@ -68,7 +68,8 @@ type Config struct {
 	Profile Profile
 
 	// FrameSize is the longest DATA payload sent, in bytes, if the peer takes as much. Small frames let
-	// urgent messages pass sooner, large ones cost less. 0 means 16,384; the most is 1 MiB.
+	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 65,536 for files that leave by
+	// sendfile(2); the most is 1 MiB.
 	FrameSize int
 
 	// MaxFrame is the longest DATA payload accepted, in bytes; 0 means 65,536, the least. The most is

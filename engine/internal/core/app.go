@@ -300,11 +300,11 @@ func (c *Conn) sendable(r *record) int {
 		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	n := int(c.peer.frame)
+	var n int
 	if s.file != 0 {
-		n = int(min(c.arena.files.all[s.file].left, int64(n)))
+		n = int(min(c.arena.files.all[s.file].left, c.fileFrame()))
 	} else {
-		n = min(int(s.end-s.off), n)
+		n = min(int(s.end-s.off), c.cfg.FrameSize, int(c.peer.frame))
 	}
 	if window := int(r.out); n > window {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {

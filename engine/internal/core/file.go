@@ -24,6 +24,14 @@ const (
 	// fileCost is what a range of a file counts in a queue: it holds no bytes, but a descriptor.
 	fileCost = Allowance
 
+	// fileFrame is the longest DATA payload that leaves as a range, in bytes, unless FrameSize is given. It is
+	// what a batch holds anyway, so that nobody waits longer for it, and what all extended peers accept.
+	fileFrame = 64 << 10
+
+	// probeBytes is of how much of a file the first and the last page are asked for before it is sent, in
+	// bytes: asking for each frame would cost a tenth of sending it.
+	probeBytes = 256 << 10
+
 	// fetchBytes is how much of a file is fetched at once, in bytes.
 	fetchBytes = 512 << 10
 )
@@ -33,7 +41,7 @@ type fileRange struct {
 	file  File
 	off   int64
 	left  int64
-	known int64 // up to here the file was fetched; without it who is fetched and dropped would starve
+	known int64 // up to here the file was fetched, or found to be in memory
 }
 
 // fileTable is the arena's store of file ranges. Index 0 is none.
@@ -110,17 +118,33 @@ func (c *Conn) Truncated(h Handle) { c.Reset(h, codec.Internal) }
 // channel waits for that; an error means that they can't be read.
 func (c *Conn) prepareFile(slot uint32, r *record, n int) (ready bool, err error) {
 	f := &c.arena.files.all[c.arena.segs.at(r.first).file]
-	if f.off+int64(n) > f.known {
-		if ready, err = f.file.Probe(f.off, n); !ready && err == nil {
-			size := int(min(f.left, fetchBytes))
-			f.known = f.off + int64(size)
-			f.file.Retain()
-			c.arena.Fetches = append(c.arena.Fetches, Fetch{r.handle(slot), f.file, f.off, size})
-			r.flags |= fetching
-		}
-		return ready, err
+	if f.off+int64(n) <= f.known {
+		return true, nil
 	}
-	return true, nil
+	size := int(min(f.left, int64(max(probeBytes, n))))
+	if ready, err = f.file.Probe(f.off, size); err != nil {
+		return false, err
+	}
+	if !ready {
+		size = int(min(f.left, int64(max(fetchBytes, n))))
+		f.file.Retain()
+		c.arena.Fetches = append(c.arena.Fetches, Fetch{r.handle(slot), f.file, f.off, size})
+		r.flags |= fetching
+	}
+	f.known = f.off + int64(size)
+	return ready, nil
+}
+
+// byRange returns whether files leave as ranges.
+func (c *Conn) byRange() bool { return c.arena.Sendfile && c.can(codec.FeatureHeaderCRC) }
+
+// fileFrame is how many bytes a DATA frame of a file may have.
+func (c *Conn) fileFrame() int64 {
+	size := c.cfg.FrameSize
+	if c.byRange() {
+		size = c.cfg.fileFrame
+	}
+	return int64(min(size, int(c.peer.frame)))
 }
 
 // appendFile appends the next n bytes of a file as a DATA frame, as its range if the transport and the peer take
@@ -128,7 +152,7 @@ func (c *Conn) prepareFile(slot uint32, r *record, n int) (ready bool, err error
 func (c *Conn) appendFile(b *Batch, slot uint32, r *record, n int) error {
 	f := &c.arena.files.all[c.arena.segs.at(r.first).file]
 	h := codec.Header{Channel: r.id, Type: codec.Data, Length: uint32(n)}
-	if c.arena.Sendfile && c.can(codec.FeatureHeaderCRC) {
+	if c.byRange() {
 		h.Flags = codec.HeaderCRC
 		b.frameOfFile(c.cfg.Pool, h, Range{f.file, f.off, n, r.handle(slot)})
 		return nil
