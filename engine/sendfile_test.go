@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sscd-io/sscd/engine"
 )
 
@@ -202,3 +204,36 @@ func (h *fileHoarder) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Ans
 func (h *fileHoarder) OnData(engine.Channel, []byte) {}
 func (h *fileHoarder) OnWritable(engine.Channel)     {}
 func (h *fileHoarder) OnClose(engine.Channel, error) {}
+
+// What is not in memory is read by others than the loop, and all of it arrives. Whether the kernel drops a file when asked
+// is up to it, so how much was read ahead is only logged.
+func TestSendFileThatIsNotInMemory(t *testing.T) {
+	path, want := randomFile(t, 16<<20)
+	onBackends(t, func(t *testing.T, b engine.Backend) {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &fileSender{path: path, n: int64(len(want)), errs: make(chan error, 1)}
+		e := startEngine(t, engine.Config{Backend: b, Handler: h})
+		addr, err := e.Listen("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := engine.Dial(soon(t), addr.String(), engine.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		got, err := io.ReadAll(openStream(t, s, engine.OpenOptions{}))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes of %d came, then %v", len(got), len(want), err)
+		}
+		stats := e.Stats()
+		t.Logf("%d read-aheads, longest turn %v", stats.ReadAheads, stats.LongestTurn)
+	})
+}
