@@ -101,7 +101,7 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 		return fmt.Errorf("nothing ends it")
 	case r.state == opening && r.timer != openingTimer && r.timer != closeWaitTimer:
 		return fmt.Errorf("nothing ends it")
-	case waits && !ready && r.timer == noTimer && r.flags&fetching == 0:
+	case waits && !ready && r.timer == noTimer:
 		return fmt.Errorf("waits for window without end")
 	}
 	return nil

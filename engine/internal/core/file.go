@@ -115,8 +115,8 @@ func (c *Conn) Fetched(now time.Duration, h Handle) {
 func (c *Conn) Truncated(h Handle) { c.Reset(h, codec.Internal) }
 
 // prepareFile returns whether the next n bytes of a file can be sent now. If they must be fetched first, the
-// channel waits for that; an error means that they can't be read.
-func (c *Conn) prepareFile(slot uint32, r *record, n int) (ready bool, err error) {
+// channel waits for that, no longer than for window; an error means that they can't be read.
+func (c *Conn) prepareFile(now time.Duration, slot uint32, r *record, n int) (ready bool, err error) {
 	f := &c.arena.files.all[c.arena.segs.at(r.first).file]
 	if f.off+int64(n) <= f.known {
 		return true, nil
@@ -130,6 +130,9 @@ func (c *Conn) prepareFile(slot uint32, r *record, n int) (ready bool, err error
 		f.file.Retain()
 		c.arena.Fetches = append(c.arena.Fetches, Fetch{r.handle(slot), f.file, f.off, size})
 		r.flags |= fetching
+		if r.timer == noTimer {
+			c.startTimer(now, slot, noWindowTimer)
+		}
 	}
 	f.known = f.off + int64(size)
 	return ready, nil

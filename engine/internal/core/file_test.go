@@ -129,6 +129,32 @@ func TestFileIsFetched(t *testing.T) {
 	}
 }
 
+// Who quits waits for what is being fetched.
+func TestQuitWaitsForFetch(t *testing.T) {
+	f := &memFile{data: make([]byte, 100)}
+	c, h := sendFile(t, codec.FeatureHeaderCRC, true, f)
+	c.arena.Shut(h)
+	c.Close(0, h)
+	other, h2 := sendFile(t, codec.FeatureHeaderCRC, true, f)
+	for _, x := range []struct {
+		c *Conn
+		h Handle
+	}{{c, h}, {other, h2}} { // one that is closed, and one that is not
+		var b Batch
+		next(x.c, &b)
+		x.c.Quit(0, &End{Code: codec.Cancelled})
+		for len(next(x.c, &b)) > 0 { // GOAWAY
+			b.Release()
+		}
+		x.c.Fetched(0, x.h)
+		if next(x.c, &b); b.Range.Len != 100 {
+			t.Errorf("a range of %d bytes", b.Range.Len)
+		}
+		b.Free()
+		x.c.Abort(&End{Code: codec.Cancelled})
+	}
+}
+
 // A file that became shorter ends its channel and nothing else, whoever notices.
 func TestFileBecomesShorter(t *testing.T) {
 	f := &memFile{data: make([]byte, 80000), ready: 1 << 20}

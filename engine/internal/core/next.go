@@ -180,7 +180,7 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 			if fit = b.fits(codec.HeaderSize+n, codec.HeaderSize); !fit {
 				break
 			}
-			ready, err := c.prepareFile(slot, r, n)
+			ready, err := c.prepareFile(now, slot, r, n)
 			if ready && err == nil {
 				err = c.appendFile(b, slot, r, n)
 			}
