@@ -6,12 +6,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 	"github.com/sscd-io/sscd/engine"
 	"github.com/sscd-io/sscd/engine/builtin"
+	"github.com/sscd-io/sscd/engine/file"
 )
 
 // defaultAddr is where sscd serves.
@@ -29,6 +31,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.IntVar(&cfg.Socket.Backlog, "backlog", 0, "of listen(2); 0 means the system's largest")
 	f.BoolVar(&cfg.Socket.ReusePort, "reuseport", false, "SO_REUSEPORT, with a listening socket for each loop")
 	f.DurationVar(&cfg.Timeouts.Drain, "drain", 30*time.Second, "how long channels may go on after SIGTERM")
+	files := f.String("files", "", "serve the files below this `directory`, as file:PATH")
 	credentials := flags.Credentials(f)
 	flags.Limits(f, &cfg)
 	flags.Socket(f, &cfg.Socket)
@@ -48,6 +51,14 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	if secret != nil {
 		cfg.Authorize = engine.Secret(secret)
+	}
+	if *files != "" {
+		root, err := os.OpenRoot(*files)
+		if err != nil {
+			return flags.UsageError{Err: err}
+		}
+		defer root.Close()
+		cfg.Handler = file.New(root, cfg.Handler)
 	}
 	e, err := engine.Start(cfg)
 	if err != nil {
