@@ -150,13 +150,13 @@ type Config struct {
 	CrashOnPanic bool
 }
 
-// SocketConfig tunes TCP sockets. Zero values leave the kernel's defaults, but for Nagle.
+// SocketConfig tunes TCP sockets. Zero values leave the kernel's defaults, but for Nagle and NotSentLowat.
 type SocketConfig struct {
 	ReadBuffer   int           // SO_RCVBUF, bytes
 	WriteBuffer  int           // SO_SNDBUF, bytes
 	Nagle        bool          // leave Nagle's algorithm on: no TCP_NODELAY
 	QuickAck     bool          // TCP_QUICKACK, renewed after every read (Epoll)
-	NotSentLowat int           // TCP_NOTSENT_LOWAT, bytes: how much may wait in the kernel unsent
+	NotSentLowat int           // TCP_NOTSENT_LOWAT, bytes: how much may wait in the kernel unsent; 0 means 65,536
 	UserTimeout  time.Duration // TCP_USER_TIMEOUT
 	Backlog      int           // of listen(2)
 	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop
@@ -264,6 +264,9 @@ func (c *Config) defaults() {
 	}
 	if c.Memory == 0 {
 		c.Memory = 1 << 30
+	}
+	if c.Socket.NotSentLowat == 0 {
+		c.Socket.NotSentLowat = 64 << 10 // a batch: more is out of the scheduler's reach
 	}
 	if c.AcceptBacklog == 0 {
 		c.AcceptBacklog = 256

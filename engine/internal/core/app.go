@@ -248,15 +248,15 @@ func (c *Conn) push(r *record, buf *pool.Buf) {
 
 // drop removes the first segment of a channel with what it holds.
 func (c *Conn) drop(r *record) {
-	s := *c.arena.segs.at(r.first)
-	c.pop(r)
+	place := c.arena.segs.at(r.first).place
+	buf := c.pop(r)
 	switch {
-	case s.isFile():
-		c.arena.files.drop(s.place)
-	case s.place != 0:
-		c.arena.Drop(c.arena.shared[s.place], 1)
-	case s.buf != nil:
-		c.arena.stock.Release(s.buf)
+	case place == 0 && buf != nil:
+		c.arena.stock.Release(buf)
+	case place != 0 && buf != nil:
+		c.arena.Drop(c.arena.shared[place], 1)
+	case place != 0:
+		c.arena.files.drop(place)
 	}
 }
 
@@ -308,15 +308,24 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 // sendable is how many bytes of data a channel may send in one frame now, 0 if there are none or there is
 // no window for them.
 func (c *Conn) sendable(r *record) int {
-	if r.first == 0 || r.flags&fetching != 0 {
+	if r.first == 0 {
 		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	var n int
+	if n := s.end - s.off; n-1 < min(c.peer.frame, uint32(r.out)) { // all of it, and not of a file
+		return int(n)
+	}
+	return c.sendablePart(r, s)
+}
+
+// sendablePart is sendable where more waits than one frame or the window takes, or a file.
+func (c *Conn) sendablePart(r *record, s *segment) int {
+	n := min(int(s.end-s.off), int(c.peer.frame))
 	if s.isFile() {
+		if r.flags&fetching != 0 {
+			return 0
+		}
 		n = int(min(c.arena.files.all[s.place].left, c.fileFrame()))
-	} else {
-		n = min(int(s.end-s.off), c.cfg.FrameSize, int(c.peer.frame))
 	}
 	if window := int(r.out); n > window {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {

@@ -51,18 +51,18 @@ type Conn struct {
 	phase     phase
 	peer      peer
 	profile   atomic.Uint32 // of peer, for other goroutines
+	empty     time.Duration // there are no channels since then; 0 if there are, or if nobody noticed
 	sendHello bool
 	grantConn bool          // FLOW_CONTROL of the connection is to be sent
 	admitting bool          // Greeted was reported, and not answered yet
-	empty     time.Duration // there are no channels since then; 0 if there are, or if nobody noticed
 	goneAway  bool          // GOAWAY came
 	goingAway bool          // GOAWAY is sent, or to be sent
 	sendAway  bool          // it is to be sent
 	parted    bool          // Quit waits for nothing but ACKs of CLOSE
 	cut       bool          // the transport ended within a frame
+	news      news          // to report, of the connection itself
 	servedID  uint32        // the peer's channels up to this one are served, once goingAway
 	awayID    uint32        // the peer serves ours up to this one, once goneAway
-	news      news          // to report, of the connection itself
 	events    events        // of channels
 	quit      *End          // what Quit was called with, if it was
 	end       *End          // from phase failing on

@@ -147,7 +147,7 @@ func (c *Conn) fileFrame() int64 {
 	if c.byRange() {
 		size = c.cfg.fileFrame
 	}
-	return int64(min(size, int(c.peer.frame)))
+	return int64(min(size, int(c.peer.takes)))
 }
 
 // appendFile appends the next n bytes of a file as a DATA frame, as its range if the transport and the peer take

@@ -127,7 +127,8 @@ func (c *Config) offers() codec.Features {
 
 // peer is what this side knows of the other: what it said in HELLO, or the base profile.
 type peer struct {
-	frame    uint32 // the longest DATA payload it takes
+	frame    uint32 // the longest DATA payload to send it
+	takes    uint32 // the longest one it takes
 	window   uint32 // the send window that channels it opens start with
 	channels uint32 // how many of ours it allows open at once
 	features codec.Features
@@ -176,8 +177,8 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 // stranger is the peer before it said anything, and a base peer for good.
 func (c *Conn) stranger() peer {
 	return peer{
-		frame: codec.MaxData, window: uint32(c.cfg.StartWindow),
-		channels: math.MaxUint32,
+		frame: min(uint32(c.cfg.FrameSize), codec.MaxData), takes: codec.MaxData,
+		window: uint32(c.cfg.StartWindow), channels: math.MaxUint32,
 	}
 }
 
@@ -189,8 +190,8 @@ func (c *Conn) meet(now time.Duration, f *codec.Frame, ev *Event) {
 		return
 	}
 	c.peer = peer{
-		frame: h.Frame, window: h.Window, channels: h.Channels, features: h.Features,
-		extended: true, greeted: true,
+		frame: min(uint32(c.cfg.FrameSize), h.Frame), takes: h.Frame,
+		window: h.Window, channels: h.Channels, features: h.Features, extended: true, greeted: true,
 	}
 	c.splitter.Limits = codec.Limits{Data: uint32(c.cfg.MaxFrame), HeaderCRC: true}
 	c.in.open(c.cfg.ConnWindow)

@@ -409,7 +409,7 @@ func join(b []byte, batch *Batch) []byte {
 
 // frames prints what is whole of the bytes sent.
 func (m *machine) frames() {
-	limits := codec.Limits{Ping: codec.MaxHello, Pong: codec.MaxHello, Data: m.conn.peer.frame}
+	limits := codec.Limits{Ping: codec.MaxHello, Pong: codec.MaxHello, Data: m.conn.peer.takes}
 	if _, rest, err := codectest.Decode(m.wire, codectest.Limits(limits)); err != nil || rest > 0 {
 		m.t.Fatalf("sent what is not right: %v, %d bytes behind it", err, rest)
 	}
