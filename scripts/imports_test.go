@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 		"engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
 	},
 	"engine/builtin": {"engine", "pool"},
+	"engine/file":    {"engine"},
 	"bench": {"codec", "engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
 		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
 	"scripts": {},
@@ -41,7 +42,7 @@ var allowed = map[string][]string{
 	"engine/internal/sim/simulate": {"codec", "engine/internal/core", "engine/internal/sim", "github.com/schollz/progressbar/v3"},
 
 	"cmd/internal/flags": {"engine"},
-	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin"},
+	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin", "engine/file", "github.com/schollz/progressbar/v3"},
 	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "engine", "github.com/schollz/progressbar/v3"},
 }
 

@@ -2,6 +2,7 @@
 //
 //	sscd serve                          echo, discard and source:N on 127.0.0.1:21331
 //	sscd connect 127.0.0.1:21331 echo   standard input and output over one channel
+//	sscd get 127.0.0.1:21331 a/b        a file of a server that was given --files
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 // usage is what sscd says about itself.
 const usage = `usage: sscd serve [flags]
        sscd connect [flags] ADDR [TARGET]
+       sscd get [flags] ADDR PATH
        sscd COMMAND --help
 `
 
@@ -48,6 +50,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return serve(ctx, args[1:], stderr)
 	case "connect":
 		return connect(ctx, args[1:], stdin, stdout, stderr)
+	case "get":
+		return get(ctx, args[1:], stdout, stderr)
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
