@@ -23,12 +23,17 @@ const patience = 20 * time.Second
 type world struct {
 	t    *testing.T
 	dir  string
-	app  *file.Handler
 	addr string
 }
 
 // onBackends runs a test on each backend.
 func onBackends(t *testing.T, test func(w *world)) {
+	t.Helper()
+	withFiles(t, 0, test)
+}
+
+// withFiles is onBackends with at most so many files at a time.
+func withFiles(t *testing.T, maxFiles int, test func(w *world)) {
 	for _, b := range []engine.Backend{engine.Auto, engine.Net} {
 		t.Run(fmt.Sprintf("backend %q", b), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "root")
@@ -40,7 +45,7 @@ func onBackends(t *testing.T, test func(w *world)) {
 				t.Fatal(err)
 			}
 			defer root.Close()
-			app := &file.Handler{Root: root}
+			app := &file.Handler{Root: root, MaxFiles: maxFiles}
 			e, err := engine.Start(engine.Config{Handler: app, Backend: b, Logger: slog.New(slog.DiscardHandler)})
 			if err != nil {
 				t.Fatal(err)
@@ -50,7 +55,7 @@ func onBackends(t *testing.T, test func(w *world)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			test(&world{t: t, dir: dir, app: app, addr: addr.String()})
+			test(&world{t: t, dir: dir, addr: addr.String()})
 		})
 	}
 }
@@ -206,8 +211,7 @@ func TestOtherTargets(t *testing.T) {
 
 // There are no more files open than the handler may have, and each ended transfer makes room for another.
 func TestMaxFiles(t *testing.T) {
-	onBackends(t, func(w *world) {
-		w.app.MaxFiles = 2
+	withFiles(t, 2, func(w *world) {
 		want := w.put("f", 10<<20)
 		client := w.dial(engine.Config{})
 		a := w.open(client, file.Request("f", file.Range{}))
