@@ -65,10 +65,12 @@ func headerOf(t *testing.T, name string) file.Header {
 
 // begin is a server that the test plays: it sends the beginning of a file to sscd get, which has that in out.part
 // when begin returns.
-func begin(t *testing.T, h file.Header, beginning []byte, out string) (client *process, stream *engine.Stream) {
+func begin(t *testing.T, h file.Header, beginning []byte, out string, flags ...string) (
+	client *process, stream *engine.Stream,
+) {
 	t.Helper()
 	l := listen(t, engine.Config{})
-	client = get(t, "-o", out, l.Addr().String(), "f")
+	client = get(t, append(flags, "-o", out, l.Addr().String(), "f")...)
 	_, stream = accept(t, l)
 	if _, err := stream.Write(append(h.Append(nil), beginning...)); err != nil {
 		t.Fatal(err)
@@ -155,8 +157,16 @@ func TestGetResumes(t *testing.T) {
 	get(t, "-C", addr, "f", "-o", out).wantStatus(0)
 	wantFile(t, out, whole)
 
-	// Nobody knows what this is a part of.
+	// Nobody knows what this is a part of,
 	write(t, half, out+".part")
+	get(t, "-C", addr, "f", "-o", out).wantStatus(0)
+	wantFile(t, out, whole)
+
+	// nor this, though it was of something before.
+	write(t, headerOf(t, filepath.Join(root, "f")).Append(nil), out+".part.of")
+	client, _ = begin(t, headerOf(t, filepath.Join(root, "f")), half[:1000], out, "--offset", "1000")
+	client.signal(syscall.SIGKILL)
+	client.wantStatus(-1)
 	get(t, "-C", addr, "f", "-o", out).wantStatus(0)
 	wantFile(t, out, whole)
 	wantOnly(t, dir, "out")

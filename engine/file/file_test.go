@@ -214,6 +214,9 @@ func TestMaxFiles(t *testing.T) {
 	withFiles(t, 2, func(w *world) {
 		want := w.put("f", 10<<20)
 		client := w.dial(engine.Config{})
+		for range 3 {
+			w.wantRefusal(client, file.Request("no", file.Range{}), file.NotFound)
+		}
 		a := w.open(client, file.Request("f", file.Range{}))
 		b := w.open(client, file.Request("f", file.Range{}))
 		w.wantRefusal(client, file.Request("f", file.Range{}), engine.Refused)
