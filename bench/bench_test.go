@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -208,5 +209,19 @@ server      700.0 frames per read, 431.2 per write, longest turn 1.235ms
 	}
 	if back.ServerPerMillion != res.ServerPerMillion || *back.Latency != *res.Latency || back.Options.Mode != Echo {
 		t.Errorf("read back: %+v", back)
+	}
+}
+
+func TestServersAreProfiled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cpu")
+	s, err := Program(os.Args[0]).StartServer(context.Background(), ServerConfig{CPUProfile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	if raw, err := os.ReadFile(file); err != nil || len(raw) == 0 {
+		t.Errorf("a profile of %d bytes, error %v", len(raw), err)
 	}
 }

@@ -23,6 +23,8 @@ func Compare(ctx context.Context, o Options, server ServerConfig, p Program, pro
 		return measureStalls(ctx, o, server, p, progress)
 	case Urgent:
 		return measureUrgent(ctx, o, server, p, progress)
+	case Fair:
+		return measureShares(ctx, o, server, p, progress)
 	}
 	return nil, fmt.Errorf("mode %s is for Run", o.Mode)
 }

@@ -23,12 +23,13 @@ const (
 	Flood    Mode = "flood"
 	Stall    Mode = "stall"
 	Urgent   Mode = "urgent"
+	Fair     Mode = "fair"
 )
 
 // Modes lists the modes of Run, and Comparisons those of Compare.
 var (
 	Modes       = []Mode{Echo, Upload, Download, Open, Idle}
-	Comparisons = []Mode{RTT, Flood, Stall, Urgent}
+	Comparisons = []Mode{RTT, Flood, Stall, Urgent, Fair}
 )
 
 // Options are what to measure and how. Defaults gives the standard ones.
@@ -64,7 +65,7 @@ func Defaults(m Mode) Options {
 		}
 	case Flood:
 		o.Conns, o.Duration = 100, 5*time.Second
-	case Stall:
+	case Stall, Fair:
 		o.Duration = 2 * time.Second
 	case Urgent:
 		o.Channels, o.Duration = 16, 2*time.Second
@@ -114,6 +115,8 @@ func (o *Options) checkComparison() error {
 		return fmt.Errorf("mode %s needs one connection", Urgent)
 	case o.Mode == Stall && (o.Conns != 1 || o.Channels < 2):
 		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
+	case o.Mode == Fair && o.Conns != 1:
+		return fmt.Errorf("mode %s needs one connection", Fair)
 	}
 	return checkFloods(o.Floods)
 }

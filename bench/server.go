@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"runtime/pprof"
 	"strings"
 	"time"
 
@@ -18,12 +20,14 @@ type ServerConfig struct {
 	Loops       int
 	MaxChannels int
 	Socket      engine.SocketConfig
+	CPUProfile  string // file for a profile of the whole process; empty means none
 
 	// As in engine.Config.
 	Profile            engine.Profile
 	MaxConns           int
 	Memory, ConnMemory int64
 	MaxWindow          int
+	SendQueue          int
 	Compression        bool
 	StrictPriority     bool
 	Idle               time.Duration
@@ -41,7 +45,7 @@ func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
 		Handler: builtin.New(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
-		MaxWindow: s.MaxWindow, Compression: s.Compression, StrictPriority: s.StrictPriority,
+		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, Compression: s.Compression, StrictPriority: s.StrictPriority,
 		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
 }
@@ -81,7 +85,11 @@ func (s *Server) Usage() (u Usage, err error) {
 // serveMain is the other end of StartServer: it serves on a free port of the loopback until in ends.
 func serveMain(in io.Reader, out io.Writer) error {
 	var cfg ServerConfig
+	defer pprof.StopCPUProfile()
 	return Serve(in, out, &cfg, func() (string, func() engine.Stats, error) {
+		if err := cfg.profile(); err != nil {
+			return "", nil, err
+		}
 		e, err := engine.Start(cfg.engine())
 		if err != nil {
 			return "", nil, err
@@ -92,6 +100,18 @@ func serveMain(in io.Reader, out io.Writer) error {
 		}
 		return addr.String(), e.Stats, nil
 	})
+}
+
+// profile begins the profile, if there is to be one; its file ends with the process.
+func (s *ServerConfig) profile() error {
+	if s.CPUProfile == "" {
+		return nil
+	}
+	f, err := os.Create(s.CPUProfile)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f)
 }
 
 // Serve is the other end of Start: it reads cfg, calls start, which returns the address at which it serves, and

@@ -68,7 +68,8 @@ type Config struct {
 	Profile Profile
 
 	// FrameSize is the longest DATA payload sent, in bytes, if the peer takes as much. Small frames let
-	// urgent messages pass sooner, large ones cost less. 0 means 16,384; the most is 1 MiB.
+	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 65,536 for files that leave by
+	// sendfile(2); the most is 1 MiB.
 	FrameSize int
 
 	// MaxFrame is the longest DATA payload accepted, in bytes; 0 means 65,536, the least. The most is
@@ -169,7 +170,7 @@ type Timeouts struct {
 	Stall      time.Duration // the socket must take some of what is to be sent; 30 s
 	Opening    time.Duration // an open must be answered; 10 s
 	Closing    time.Duration // a close must be acknowledged; 5 s
-	CloseWait  time.Duration // data must leave so that a close can follow; 30 s
+	CloseWait  time.Duration // data, or some of a file, must leave so that a close can follow; 30 s
 	NoWindow   time.Duration // a peer must grant window for data that waits; 5 min
 	Drain      time.Duration // channels must end after Shutdown; 30 s
 	Idle       time.Duration // a connection must have channels, or it is ended; 0 means never
@@ -243,8 +244,9 @@ func (c *Config) check() error {
 func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 	cc := &core.Config{
 		Profile: c.Profile, FrameSize: c.FrameSize, MaxFrame: c.MaxFrame, StrictPriority: c.StrictPriority,
-		SendQueue: c.SendQueue, SendLow: c.SendLow, MaxChannels: c.MaxChannels, Window: c.Window, MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow,
-		ConnMemory: c.ConnMemory, Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
+		SendQueue: c.SendQueue, SendLow: c.SendLow, MaxChannels: c.MaxChannels, Window: c.Window,
+		MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow, ConnMemory: c.ConnMemory,
+		Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
 		Credentials: c.Credentials, WantCredentials: c.Authorize != nil, Software: software,
 		Pool: p, Timeouts: c.Timeouts.core(),
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/disk"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/engine/internal/netio"
 	"github.com/sscd-io/sscd/pool"
@@ -21,6 +22,7 @@ type Engine struct {
 	handler Handler
 	loopCfg *loop.Config
 	pool    *pool.Pool
+	readers disk.Readers
 
 	wouldBlock atomic.Uint64 // sends that did
 	crowded    atomic.Uint64 // connections that were too many

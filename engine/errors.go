@@ -27,6 +27,9 @@ var (
 	// half of the queue is free.
 	ErrWouldBlock = errors.New("engine: channel's queue is full")
 
+	// ErrNotRegular means that a file is no regular one: it has no length that could be counted on.
+	ErrNotRegular = errors.New("engine: not a regular file")
+
 	// ErrTooLarge means that a message is larger than MaxMessage.
 	ErrTooLarge = errors.New("engine: message too large")
 

@@ -436,7 +436,7 @@ func zips() (out []story) {
 			< ACK 1
 			> CLOSE 1
 			< ACK 1
-			> DATA 1 flags 0x01 ` + zipped(make([]byte, 65536)) + `; DATA 1 flags 0x01 ` + zipped(make([]byte, 256)) + `
+			> DATA 1 flags 0x01 ` + zipped(make([]byte, 65535)) + `; DATA 1 flags 0x01 ` + zipped([]byte("x")) + `
 			alive
 			> DATA 1 flags 0x01 ` + zipped([]byte("x")) + `
 			! CALM`},

@@ -23,6 +23,9 @@ type Stats struct {
 	BytesIn, BytesOut   uint64 // of frames, headers included
 	Reads, Writes       uint64 // system calls that brought or took some of them
 
+	BytesSendfile uint64 // of BytesOut: payload of files that left by sendfile(2)
+	ReadAheads    uint64 // times that a channel waited for a part of its file to be read
+
 	// How often a limit of Config was reached, and what came of it.
 	SendsBlocked    uint64 // Send said ErrWouldBlock, or Write waited: SendQueue, ConnMemory, Memory
 	OpensScarce     uint64 // of ChannelsRefused: ConnMemory, Memory
@@ -85,6 +88,8 @@ func (s *Stats) addCounters(l *loop.Loop) {
 	s.BytesOut += l.Stats.BytesOut.Load()
 	s.Reads += l.Stats.Reads.Load()
 	s.Writes += l.Stats.Writes.Load()
+	s.BytesSendfile += l.Stats.BytesSendfile.Load()
+	s.ReadAheads += l.Stats.ReadAheads.Load()
 	s.OpensScarce += l.Arena.Scarce.Load()
 	s.LateFrames += l.Arena.Late.Load()
 	s.Panics += l.Stats.Panics.Load()

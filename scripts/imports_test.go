@@ -20,17 +20,18 @@ var allowed = map[string][]string{
 	"sched":                 {},
 	"engine/internal/gate":  {},
 	"engine/internal/core":  {"codec", "pool", "sched", "github.com/klauspost/compress/flate", "github.com/klauspost/compress/zlib"},
+	"engine/internal/disk":  {"golang.org/x/sys/unix"},
 	"engine/internal/loop":  {"codec", "pool", "engine/internal/core"},
 	"engine/internal/sock":  {"github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix"},
 	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock", "golang.org/x/sys/unix"},
 	"engine/internal/epollio": {
-		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock",
+		"codec", "pool", "engine/internal/core", "engine/internal/disk", "engine/internal/loop", "engine/internal/sock",
 		"github.com/panjf2000/gnet/v2/pkg/errors", "github.com/panjf2000/gnet/v2/pkg/netpoll",
 		"github.com/panjf2000/gnet/v2/pkg/queue", "github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix",
 	},
 	"engine": {
 		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/gate", "engine/internal/sock",
-		"engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
+		"engine/internal/disk", "engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
 	},
 	"engine/builtin": {"engine", "pool"},
 	"engine/file":    {"engine"},
@@ -38,7 +39,7 @@ var allowed = map[string][]string{
 		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
 	"scripts": {},
 
-	"engine/internal/sim":          {"codec", "pool", "sched", "engine/internal/core"},
+	"engine/internal/sim":          {"codec", "codec/codectest", "pool", "sched", "engine/internal/core"},
 	"engine/internal/sim/simulate": {"codec", "engine/internal/core", "engine/internal/sim", "github.com/schollz/progressbar/v3"},
 
 	"cmd/internal/flags": {"engine"},

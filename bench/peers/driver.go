@@ -38,10 +38,23 @@ func (d driven) round(ctx context.Context, o *options, load bench.UrgentLoad) (*
 	}
 	defer s.Close()
 	r := &run{o: o.Options, server: server, latency: bench.NewLatencies(), lost: make(chan error, 1)}
+	defer r.stop()
 	if err := r.open(ctx, s, load); err != nil {
 		return nil, err
 	}
 	return r.measure(ctx)
+}
+
+// stopPatience is how long streams may take to stop; what is left then ends with the connection.
+const stopPatience = 2 * time.Second
+
+// stop has the streams' goroutines end when they next read something. Those that wait in Read when a yamux session
+// ends spin until each has been told, which takes minutes with thousands.
+func (r *run) stop() {
+	r.stopped.Store(true)
+	for began := time.Now(); r.using.Load() > 0 && time.Since(began) < stopPatience; {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // run is a round under way.
@@ -52,6 +65,8 @@ type run struct {
 	messages atomic.Int64 // that came back
 	bytes    atomic.Int64 // of downloads
 	opened   atomic.Int64 // streams on which anything came
+	using    atomic.Int64 // goroutines that use streams
+	stopped  atomic.Bool  // they are to end
 	lost     chan error   // the first stream that ended
 }
 
@@ -63,7 +78,9 @@ func (r *run) open(ctx context.Context, s session, load bench.UrgentLoad) error 
 		if err != nil {
 			return err
 		}
+		r.using.Add(1)
 		go func() {
+			defer r.using.Add(-1)
 			err := r.use(stream, u)
 			select {
 			case r.lost <- fmt.Errorf("a stream ended: %w", err):
@@ -122,7 +139,7 @@ func (r *run) download(s io.Reader) error {
 	p := make([]byte, blockBytes)
 	for first := true; ; first = false {
 		n, err := s.Read(p)
-		if err != nil {
+		if err != nil || r.stopped.Load() {
 			return err
 		}
 		r.bytes.Add(int64(n))
@@ -153,7 +170,7 @@ func (r *run) echo(s io.ReadWriter, depth int) error {
 	}
 	for first := true; ; first = false {
 		n, err := s.Read(p)
-		if err != nil {
+		if err != nil || r.stopped.Load() {
 			return err
 		}
 		if first {

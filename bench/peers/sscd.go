@@ -9,9 +9,11 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// sscdConfig leaves windows as they are: they grow by themselves.
+// sscdConfig has room for all streams to be opened at once. Windows grow by themselves.
 func sscdConfig(cfg settings) engine.Config {
-	return engine.Config{MaxChannels: maxStreams, Socket: engine.SocketConfig{WriteBuffer: cfg.SendBuffer}}
+	return engine.Config{
+		MaxChannels: maxStreams, AcceptBacklog: maxStreams, Socket: engine.SocketConfig{WriteBuffer: cfg.SendBuffer},
+	}
 }
 
 func serveStreams(cfg settings) (string, error) {

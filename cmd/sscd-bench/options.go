@@ -27,7 +27,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("sscd-bench", flag.ContinueOnError)
 	f.StringVar(&o.Addr, "addr", "", "`address` of the server; empty means one of our own")
 	f.StringVar((*string)(&o.Mode), "mode", string(o.Mode),
-		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall or urgent")
+		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall, urgent or fair")
 	f.IntVar(&o.Conns, "conns", o.Conns, "connections; mode flood: those that misbehave, 100 unless given")
 	f.IntVar(&o.Channels, "channels", o.Channels,
 		"channels on each connection; mode flood: as many as a connection may have open; mode urgent: downloads,\n"+
@@ -35,7 +35,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.IntVar(&o.Size, "size", o.Size, "`bytes` of a message; mode rtt: 16,384 unless given")
 	f.IntVar(&o.Depth, "depth", o.Depth, "messages under way on a channel; mode open: opens on a connection")
 	f.DurationVar(&o.Duration, "duration", o.Duration,
-		"of what is measured; of each part in modes rtt and flood, 5s unless given, and stall and urgent, 2s")
+		"of what is measured; of each part in modes rtt and flood, 5s unless given, and stall, urgent and fair, 2s")
 	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "before it")
 	f.IntVar(&o.Rate, "rate", 0, "mode echo: messages a second in all, sent when due; 0 means when answers come.\n"+
 		"Mode flood: frames a second in all; 0 means as fast as they go")
@@ -46,6 +46,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar((*string)(&o.server.Backend), "backend", "",
 		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
 	f.IntVar(&o.server.Loops, "loops", 0, "event loops of our own server; 0 means one for each processor")
+	f.StringVar(&o.server.CPUProfile, "cpuprofile", "",
+		"`file` for a CPU profile of our own server; modes that start several keep the last one's")
 	var server engine.Config
 	flags.Limits(f, &server)          // of our own server; compression is for both sides
 	flags.Socket(f, &o.server.Socket) // of both sides

@@ -22,6 +22,9 @@ type download struct {
 	out    *output
 }
 
+// getWindow is what may be under way of a file from the start, in bytes.
+const getWindow = 1 << 20
+
 // get fetches a file from a server.
 func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("sscd get", flag.ContinueOnError)
@@ -33,6 +36,7 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.BoolVar(&d.resume, "C", false, "short for --resume")
 	f.Int64Var(&d.part.From, "offset", 0, "get what comes behind so many `bytes`")
 	f.Int64Var(&d.part.Length, "length", 0, "get so many `bytes`; 0 means up to the end")
+	quiet := f.Bool("q", false, "show no progress; it is shown on terminals only")
 	timeout := f.Duration("timeout", 10*time.Second, "to connect, and to open the channel")
 	credentials := flags.Credentials(f)
 	rest, err := parseMixed(f, args, stderr)
@@ -63,11 +67,14 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	dialing, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
-	session, err := engine.Dial(dialing, rest[0], engine.Config{Credentials: secret})
+	session, err := engine.Dial(dialing, rest[0], engine.Config{Credentials: secret, Window: getWindow})
 	if err != nil {
 		return err
 	}
 	defer session.Close()
+	if *quiet {
+		stderr = io.Discard
+	}
 	if err := d.run(ctx, dialing, session, stderr); err != nil {
 		return errors.Join(err, d.out.abandon())
 	}
@@ -104,6 +111,9 @@ func (d *download) run(ctx, dialing context.Context, session *engine.Session, st
 	defer stop()
 
 	header, err := file.ReadHeader(stream)
+	if end := (*engine.ChannelError)(nil); errors.As(err, &end) {
+		return d.refused(err, resumed)
+	}
 	if err != nil {
 		return d.short(ctx, 0, err)
 	}

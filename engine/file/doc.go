@@ -11,9 +11,9 @@
 // Numbers are big endian. PATH is taken as it is, without escapes: any character of UTF-8 but NUL may be in it. Who
 // goes on with a transfer compares the size and the time to know whether it is still the same file.
 //
-// A file that is not to be had is refused with NotFound, NotRegular or BadRange, and with engine.Refused if it may
-// be had another time. Nothing outside the directory is: not by "..", nor by a symbolic link that leads out. What a
-// client sends on the channel is dropped.
+// A file that is not to be had is refused, or the channel reset right behind the ACK, with NotFound, NotRegular or
+// BadRange, and with engine.Refused if it may be had another time. Nothing outside the directory is to be had, not by
+// "..", nor by a symbolic link that leads out. What a client sends on the channel is dropped.
 //
 // The package is built on the engine's API alone, and serves next to other handlers: see Handler.Serves. It is not
 // for files that somebody writes to meanwhile; one that becomes shorter ends its channels with engine.Internal.

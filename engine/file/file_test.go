@@ -27,13 +27,13 @@ type world struct {
 }
 
 // onBackends runs a test on each backend.
-func onBackends(t *testing.T, test func(w *world)) {
+func onBackends(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	withFiles(t, 0, test)
 }
 
 // withFiles is onBackends with at most so many files at a time.
-func withFiles(t *testing.T, maxFiles int, test func(w *world)) {
+func withFiles(t *testing.T, maxFiles int, test func(t *testing.T, w *world)) {
 	for _, b := range []engine.Backend{engine.Auto, engine.Net} {
 		t.Run(fmt.Sprintf("backend %q", b), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "root")
@@ -55,7 +55,7 @@ func withFiles(t *testing.T, maxFiles int, test func(w *world)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			test(&world{t: t, dir: dir, addr: addr.String()})
+			test(t, &world{t: t, dir: dir, addr: addr.String()})
 		})
 	}
 }
@@ -128,22 +128,50 @@ func (w *world) wantAnswer(st *engine.Stream, header file.Header, want []byte) {
 	st.Close()
 }
 
+// refusal asks for a file and returns the code with which it is not to be had; NoError if it is.
+func (w *world) refusal(client *engine.Session, o engine.OpenOptions) engine.Code {
+	w.t.Helper()
+	st, err := client.Open(w.within(), o)
+	if err == nil {
+		st.SetDeadline(time.Now().Add(patience))
+		_, err = file.ReadHeader(st)
+		st.Close()
+	}
+	var end *engine.ChannelError
+	switch {
+	case err == nil:
+		return engine.NoError
+	case !errors.As(err, &end) || !end.Remote:
+		w.t.Fatal(err)
+	}
+	return end.Code
+}
+
 // wantRefusal asks for a file that is not to be had.
 func (w *world) wantRefusal(client *engine.Session, o engine.OpenOptions, want engine.Code) {
 	w.t.Helper()
-	st, err := client.Open(w.within(), o)
-	var end *engine.ChannelError
-	if !errors.As(err, &end) || !end.Remote || end.Code != want {
-		w.t.Errorf("%.80q, %x: %v, want %v", o.Target, o.Metadata, err, want)
+	if got := w.refusal(client, o); got != want {
+		w.t.Errorf("%.80q, %x: %v, want %v", o.Target, o.Metadata, got, want)
 	}
-	if st != nil {
-		st.Close()
+}
+
+// eventually asks until the answer is what is wanted; until then there are too many files under way.
+func (w *world) eventually(client *engine.Session, o engine.OpenOptions, want engine.Code) {
+	w.t.Helper()
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		got := w.refusal(client, o)
+		if got == want {
+			return
+		}
+		if got != engine.Refused || time.Since(start) > patience {
+			w.t.Fatalf("%q: %v, want %v", o.Target, got, want)
+		}
 	}
 }
 
 // A file comes as it is, whatever its size, to peers with half close and to those without.
 func TestWholeFiles(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		extended, base := w.dial(engine.Config{}), w.dial(engine.Config{Profile: engine.BaseOnly})
 		for _, size := range []int{0, 1, 16 << 10, 16<<10 + 1, 1 << 20, 5<<20 + 3} {
 			name := fmt.Sprintf("a/%d bytes", size)
@@ -158,7 +186,7 @@ func TestWholeFiles(t *testing.T) {
 
 // A client that has ended its own direction gets the file all the same, and one that talks is not heard.
 func TestClientsMaySayAnything(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		want := w.put("f", 3<<20)
 		client := w.dial(engine.Config{})
 		st := w.open(client, file.Request("f", file.Range{}))
@@ -174,7 +202,7 @@ func TestClientsMaySayAnything(t *testing.T) {
 
 func TestRanges(t *testing.T) {
 	const size = 100_000
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		want := w.put("f", size)
 		client := w.dial(engine.Config{})
 		for _, r := range []file.Range{
@@ -200,7 +228,7 @@ func TestRanges(t *testing.T) {
 }
 
 func TestOtherTargets(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		client := w.dial(engine.Config{})
 		w.put("f", 1)
 		for _, target := range []string{"", "f", "File:f", "echo"} {
@@ -211,29 +239,56 @@ func TestOtherTargets(t *testing.T) {
 
 // There are no more files open than the handler may have, and each ended transfer makes room for another.
 func TestMaxFiles(t *testing.T) {
-	withFiles(t, 2, func(w *world) {
+	withFiles(t, 2, func(t *testing.T, w *world) {
 		want := w.put("f", 10<<20)
 		client := w.dial(engine.Config{})
-		for range 3 {
-			w.wantRefusal(client, file.Request("no", file.Range{}), file.NotFound)
+		for range 10 {
+			w.eventually(client, file.Request("no", file.Range{}), file.NotFound)
+			w.eventually(client, file.Request("f", file.Range{From: 20 << 20}), file.BadRange)
 		}
-		a := w.open(client, file.Request("f", file.Range{}))
-		b := w.open(client, file.Request("f", file.Range{}))
+		w.eventually(client, file.Request("f", file.Range{}), engine.NoError)
+		w.eventually(client, file.Request("f", file.Range{}), engine.NoError)
+		// Two that nobody reads fill it.
+		one, two := w.begin(client, "f"), w.begin(client, "f")
 		w.wantRefusal(client, file.Request("f", file.Range{}), engine.Refused)
 		w.wantRefusal(client, file.Request("no", file.Range{}), engine.Refused)
-		w.wantAnswer(a, w.header("f"), want)
-		w.wantRefusal(client, file.Request("no", file.Range{}), file.NotFound)
-		b.Reset(engine.Cancelled)
-		w.wantAnswer(w.open(client, file.Request("f", file.Range{})), w.header("f"), want)
+		if got, err := io.ReadAll(one); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes come, then %v", len(got), err)
+		}
+		one.Close()
+		w.eventually(client, file.Request("no", file.Range{}), file.NotFound)
+		two.Reset(engine.Cancelled)
+		w.eventually(client, file.Request("f", file.Range{}), engine.NoError)
 	})
+}
+
+// begin asks for a file until it begins to come.
+func (w *world) begin(client *engine.Session, name string) *engine.Stream {
+	w.t.Helper()
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		st, err := client.Open(w.within(), file.Request(name, file.Range{}))
+		if err == nil {
+			st.SetDeadline(time.Now().Add(patience))
+			_, err = file.ReadHeader(st)
+		}
+		if err == nil {
+			return st
+		}
+		if st != nil {
+			st.Close()
+		}
+		if time.Since(start) > patience {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 // A file that becomes shorter is not taken for complete.
 func TestShrinkingFile(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		w.put("f", 10<<20)
 		client := w.dial(engine.Config{})
-		st := w.open(client, file.Request("f", file.Range{}))
+		st := w.begin(client, "f")
 		if err := os.Truncate(filepath.Join(w.dir, "f"), 5<<20); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -10,7 +11,7 @@ import (
 
 // Handler serves files. Use it by pointer; one serves any number of channels.
 //
-// It looks files up on the loop of the connection, so the directory should be on a disk of this machine.
+// Files are looked up and opened on goroutines of their own, since a disk may take its time.
 type Handler struct {
 	// Root is the directory. It is borrowed: close it behind the engine.
 	Root *os.Root
@@ -29,8 +30,7 @@ var _ engine.HalfCloser = (*Handler)(nil)
 
 // transfer is a channel on which a file goes.
 type transfer struct {
-	f         *os.File // nil if this package has not to close it any more
-	off, left int64    // what is not queued yet
+	users atomic.Int32 // the channel, and who opens the file
 }
 
 // Serves returns whether OnOpen of a Handler accepted the channel. So an application with other targets too knows
@@ -53,11 +53,17 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 	if !h.book() {
 		return engine.Answer{Code: engine.Refused}
 	}
-	code := h.begin(ch, path, part)
-	if code != engine.NoError {
-		h.files.Add(-1)
-	}
-	return engine.Answer{Code: code}
+	t := new(transfer)
+	t.users.Store(2)
+	ch.SetContext(t)
+	go func() {
+		code := h.send(ch, path, part)
+		h.release(t)
+		if code != engine.NoError {
+			ch.Reset(code)
+		}
+	}()
+	return engine.Answer{}
 }
 
 // book counts one more transfer, if there may be one.
@@ -73,8 +79,15 @@ func (h *Handler) book() bool {
 	return true
 }
 
-// begin sends what the channel takes, or returns why the file is refused.
-func (h *Handler) begin(ch engine.Channel, path string, part Range) engine.Code {
+// release counts one less when the transfer has no users any more: a channel can end while its file is being opened.
+func (h *Handler) release(t *transfer) {
+	if t.users.Add(-1) == 0 {
+		h.files.Add(-1)
+	}
+}
+
+// send queues the answer and the end behind it, or returns why not.
+func (h *Handler) send(ch engine.Channel, path string, part Range) engine.Code {
 	f, header, code := open(h.Root, path)
 	if code != engine.NoError {
 		return code
@@ -84,31 +97,23 @@ func (h *Handler) begin(ch engine.Channel, path string, part Range) engine.Code 
 		f.Close()
 		return BadRange
 	}
-	if ch.Send(header.Append(nil)) != nil {
+	err := ch.Send(header.Append(nil))
+	if err == nil {
+		err = ch.SendFile(f, part.From, n)
+	}
+	switch {
+	case err == nil: // f is the engine's
+	case errors.Is(err, engine.ErrWouldBlock): // nothing waits on the channel: it is memory that lacks
 		f.Close()
 		return engine.Refused
-	}
-	t := &transfer{f: f, off: part.From, left: n}
-	ch.SetContext(t)
-	t.advance(ch)
-	return engine.NoError
-}
-
-// advance queues what the channel takes, and ends it behind the last byte.
-func (t *transfer) advance(ch engine.Channel) {
-	sent, err := send(ch, t.f, t.off, t.left)
-	t.off += sent
-	t.left -= sent
-	switch err {
-	case nil:
-		t.f = nil
-		if ch.CloseWrite() != nil {
-			ch.Close() // a peer that takes no FIN
-		}
-	case engine.ErrWouldBlock, engine.ErrClosed: // OnWritable or OnClose follows
 	default:
-		ch.Reset(engine.Internal)
+		f.Close()
+		return engine.Internal
 	}
+	if ch.CloseWrite() != nil {
+		ch.Close() // a peer that takes no FIN
+	}
+	return engine.NoError
 }
 
 // OnData implements engine.Handler. It drops what comes.
@@ -118,16 +123,7 @@ func (h *Handler) OnData(engine.Channel, []byte) {}
 func (h *Handler) OnEnd(engine.Channel) {}
 
 // OnWritable implements engine.Handler.
-func (h *Handler) OnWritable(ch engine.Channel) {
-	if t := ch.Context().(*transfer); t.f != nil {
-		t.advance(ch)
-	}
-}
+func (h *Handler) OnWritable(engine.Channel) {}
 
 // OnClose implements engine.Handler.
-func (h *Handler) OnClose(ch engine.Channel, _ error) {
-	if t := ch.Context().(*transfer); t.f != nil {
-		t.f.Close()
-	}
-	h.files.Add(-1)
-}
+func (h *Handler) OnClose(ch engine.Channel, _ error) { h.release(ch.Context().(*transfer)) }

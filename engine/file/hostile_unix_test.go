@@ -24,7 +24,7 @@ func (w *world) link(to, name string) {
 
 // Nothing outside the directory is served, nothing that is no regular file, and neither makes anybody wait.
 func TestHostilePaths(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		w.put("dir/inside", 10)
 		w.put("../secret", 10)
 		w.put("../outside/secret", 10)
@@ -104,7 +104,7 @@ func TestHostilePaths(t *testing.T) {
 
 // A path means itself, whatever it is made of; links within the directory lead where they say.
 func TestOddNames(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		client := w.dial(engine.Config{})
 		for _, name := range []string{
 			"f?from=1&to=2", "%41", "a b", " ", "a\nb", "file:f", "#", "...", "..f", "-o", "\u00e4\u4e16\U0001f600", `a\b`,
@@ -124,7 +124,7 @@ func TestOddNames(t *testing.T) {
 
 // Nobody who writes to a pipe notices that somebody asked for it.
 func TestPipesAreNotOpened(t *testing.T) {
-	onBackends(t, func(w *world) {
+	onBackends(t, func(t *testing.T, w *world) {
 		name := filepath.Join(w.dir, "fifo")
 		if err := syscall.Mkfifo(name, 0o666); err != nil {
 			t.Fatal(err)

@@ -54,7 +54,8 @@ func Limits(f *flag.FlagSet, c *engine.Config) {
 		}
 		return err
 	})
-	f.BoolVar(&c.StrictPriority, "strict", false, "send data of lower priorities only when there is none of higher ones")
+	f.BoolVar(&c.StrictPriority, "strict", false,
+		"send data of lower priorities only while there is none of higher ones")
 	f.BoolVar(&c.Compression, "compress", false, "offer compression to peers, and use theirs")
 }
 

@@ -40,10 +40,15 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
 		o, _ = ParseOpen(params.B)
 	}
 	r.prio = o.Priority
-	// The peer sends nothing before its ACK, so by then it is known what it took from OPEN and HELLO.
-	if r.in.open(c.cfg.Window); o.HasWindow {
+	// The peer sends nothing before its ACK, so by then it is known whether it looks at OPEN and HELLO.
+	switch {
+	case c.peer.greeted && !c.peer.extended:
+		r.in.open(c.cfg.StartWindow)
+	case o.HasWindow:
 		r.in.open(int(o.Window))
 		r.flags |= fixedWindow
+	default:
+		r.in.open(c.cfg.Window)
 	}
 	r.out = outflow(c.cfg.StartWindow)
 	c.push(r, params)
@@ -150,8 +155,10 @@ func (c *Conn) Collect(now time.Duration, h Handle) {
 	if r == nil || r.flags&byHand == 0 {
 		return
 	}
-	// Half of a window that is smaller than others the arena would not tell: then each call does.
-	if half := c.startOf(r) / 2; half < c.arena.collect || r.in.owed+r.consumed.Load() >= half {
+	// Half of a window that is smaller than others the arena would not tell: then each call does. Of a larger
+	// one it tells each part, once.
+	n, half := r.consumed.Load(), c.startOf(r)/2
+	if half < c.arena.collect || n >= c.arena.collect || r.in.owed+n >= half {
 		r.in.consume(r.consumed.Swap(0))
 	}
 	c.settle(now, h.Slot, r)
@@ -239,14 +246,17 @@ func (c *Conn) push(r *record, buf *pool.Buf) {
 	r.last = i
 }
 
-// drop removes the first segment of a channel with its buffer.
+// drop removes the first segment of a channel with what it holds.
 func (c *Conn) drop(r *record) {
-	shared := c.arena.segs.at(r.first).shared
-	buf := c.pop(r)
-	if shared != 0 {
-		c.arena.Drop(c.arena.shared[shared], 1)
-	} else if buf != nil {
-		c.arena.stock.Release(buf)
+	s := *c.arena.segs.at(r.first)
+	c.pop(r)
+	switch {
+	case s.isFile():
+		c.arena.files.drop(s.place)
+	case s.place != 0:
+		c.arena.Drop(c.arena.shared[s.place], 1)
+	case s.buf != nil:
+		c.arena.stock.Release(s.buf)
 	}
 }
 
@@ -279,7 +289,7 @@ func (c *Conn) backlog(r *record) uint32 {
 // those that wait for window. Before OPEN has left, neither.
 func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 	switch {
-	case r.first == 0 || r.flags&sendOpen != 0:
+	case r.first == 0 || r.flags&(sendOpen|fetching) != 0:
 	case c.sendable(r) > 0:
 		if r.timer == noWindowTimer {
 			c.stopTimer(slot)
@@ -298,11 +308,16 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 // sendable is how many bytes of data a channel may send in one frame now, 0 if there are none or there is
 // no window for them.
 func (c *Conn) sendable(r *record) int {
-	if r.first == 0 {
+	if r.first == 0 || r.flags&fetching != 0 {
 		return 0
 	}
 	s := c.arena.segs.at(r.first)
-	n := min(int(s.end-s.off), int(c.peer.frame))
+	var n int
+	if s.isFile() {
+		n = int(min(c.arena.files.all[s.place].left, c.fileFrame()))
+	} else {
+		n = min(int(s.end-s.off), c.cfg.FrameSize, int(c.peer.frame))
+	}
 	if window := int(r.out); n > window {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {
 			return 0

@@ -20,6 +20,7 @@ type Arena struct {
 	asides  table[aside]
 	flows   *sched.Flows // the scheduler's part of each record
 	segs    segments
+	files   fileTable
 	stock   pool.Stock // for short messages; the loop's own
 	collect uint32     // from how many consumed bytes on a connection must know
 	shared  []*Shared  // messages for many channels; slot 0 is none
@@ -27,6 +28,9 @@ type Arena struct {
 	freeShared []uint32
 	inflated   *pool.Buf // the payload of the compressed frame being handled, or nil
 	packed     []byte    // for payloads to compress
+
+	Fetches  []Fetch // what channels wait for, for who calls Next to take
+	Sendfile bool    // transports take a Range
 
 	Counters
 
@@ -187,8 +191,11 @@ type segment struct {
 	buf      *pool.Buf
 	off, end uint32 // of buf.B
 	next     uint32
-	shared   uint32 // its place in Arena.shared, which has the reference to buf; else 0
+	place    uint32 // if not 0, in Arena.shared, which has the reference to buf, or without buf in Arena.files
 }
+
+// isFile returns whether the bytes are those of a file.
+func (s *segment) isFile() bool { return s.buf == nil && s.place != 0 }
 
 // segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows
 // by copying, so no pointer into it is kept over a take.

@@ -24,6 +24,7 @@ const (
 // Who has it may read Slices; they are valid until then.
 type Batch struct {
 	Slices [][]byte
+	Range  Range // to be written behind them
 
 	bufs   []*pool.Buf // of each slice; nil if it lies in head
 	head   *pool.Buf   // headers and copied payloads
@@ -38,6 +39,9 @@ func (b *Batch) Len() int { return b.bytes }
 // fits returns whether n bytes of frames may still come in, of which copied are headers and payloads that
 // are copied.
 func (b *Batch) fits(n, copied int) bool {
+	if b.Range.File != nil {
+		return false
+	}
 	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
@@ -67,6 +71,16 @@ func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, sum *codec
 	b.Slices = append(b.Slices, payload)
 	b.bufs = append(b.bufs, buf)
 	b.bytes += len(payload)
+	b.frames++
+}
+
+// frameOfFile appends a frame whose payload is a range, whose file the batch retains. h.Length is its length. It is
+// the last frame.
+func (b *Batch) frameOfFile(p *pool.Pool, h codec.Header, r Range) {
+	h.Put(b.reserve(p, codec.HeaderSize), nil)
+	r.File.Retain()
+	b.Range = r
+	b.bytes += r.Len
 	b.frames++
 }
 
@@ -115,6 +129,12 @@ func (b *Batch) Rest(p *pool.Pool, sent int) *Batch {
 		rest.Slices = append(rest.Slices, s)
 		rest.bufs = append(rest.bufs, b.bufs[i])
 	}
+	if b.Range.File != nil {
+		b.Range.File.Retain()
+		rest.Range = b.Range
+		rest.Range.Off += int64(sent)
+		rest.Range.Len -= sent
+	}
 	b.Release()
 	return rest
 }
@@ -129,6 +149,10 @@ func (b *Batch) Release() {
 			buf.Release()
 			b.bufs[i] = nil
 		}
+	}
+	if b.Range.File != nil {
+		b.Range.File.Release()
+		b.Range = Range{}
 	}
 	clear(b.Slices)
 	b.Slices, b.bufs = b.Slices[:0], b.bufs[:0]

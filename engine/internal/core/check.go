@@ -90,7 +90,11 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 	queued := 0
 	for i := c.backlog(r); i != 0; i = c.arena.segs.at(i).next {
 		s := c.arena.segs.at(i)
-		queued += max(cost(int(s.end))-int(s.off), 0)
+		if s.isFile() {
+			queued += fileCost
+		} else {
+			queued += max(cost(int(s.end))-int(s.off), 0)
+		}
 	}
 	if booked := int(r.gate.word.Load() & gateQueued); booked < queued {
 		return fmt.Errorf("%d bytes booked, %d waiting", booked, queued)

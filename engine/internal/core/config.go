@@ -73,6 +73,7 @@ type Config struct {
 
 	Timeouts Timeouts
 
+	fileFrame   int // FrameSize for ranges of files
 	connMemory  bounds
 	ask, answer []byte // HELLO
 	zipper      zipper
@@ -97,6 +98,9 @@ func (c *Config) Prepare() {
 		if *n <= 0 {
 			*n = v
 		}
+	}
+	if c.fileFrame = fileFrame; c.FrameSize > 0 {
+		c.fileFrame = min(c.FrameSize, codec.LargestData)
 	}
 	set(&c.FrameSize, 16384)
 	set(&c.MaxFrame, codec.MaxData)

@@ -19,7 +19,7 @@ type Conn struct {
 	// Input.
 	splitter codec.Splitter
 	carry    *pool.Buf // what the splitter carries over
-	late     int64     // late credit
+	late     lateness  // what may still come late
 	bucket   bucket
 	in       inflow // the receive window of the connection, if the peer is extended
 	meter    meter  // of it
@@ -255,7 +255,7 @@ func (c *Conn) close(slot uint32) {
 		c.opened--
 	}
 	if r.state != crossed { // which was given its late credit
-		c.late += int64(r.in.window) + lateSlack
+		c.late.closed(c.unused(r))
 	}
 	r.state = closed
 	r.flags &^= sendGrant | sendPriority | sendFin | sendClose | tellWritable
@@ -267,6 +267,15 @@ func (c *Conn) close(slot uint32) {
 	}
 	delete(c.channels, r.id)
 	c.lastID, c.lastSlot = 0, 0
+}
+
+// unused is how much of the receive window of a channel may still come. A peer that said nothing yet may be a
+// base peer, which looks at no parameter of OPEN.
+func (c *Conn) unused(r *record) int64 {
+	if !c.peer.greeted {
+		return int64(max(r.in.window, uint32(c.cfg.StartWindow)))
+	}
+	return int64(r.in.window)
 }
 
 // report puts the channel in slot on the list of those with an event.

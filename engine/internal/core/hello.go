@@ -127,7 +127,7 @@ func (c *Config) offers() codec.Features {
 
 // peer is what this side knows of the other: what it said in HELLO, or the base profile.
 type peer struct {
-	frame    uint32 // the longest DATA payload to send it
+	frame    uint32 // the longest DATA payload it takes
 	window   uint32 // the send window that channels it opens start with
 	channels uint32 // how many of ours it allows open at once
 	features codec.Features
@@ -166,6 +166,9 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 		return false
 	}
 	c.out.meet(0)
+	for _, slot := range c.channels { // ours: whatever was announced, it knows of one window only
+		c.arena.records.at(slot).in.open(c.cfg.StartWindow)
+	}
 	c.profile.Store(profileKnown)
 	return true
 }
@@ -173,7 +176,7 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 // stranger is the peer before it said anything, and a base peer for good.
 func (c *Conn) stranger() peer {
 	return peer{
-		frame: uint32(min(c.cfg.FrameSize, codec.MaxData)), window: uint32(c.cfg.StartWindow),
+		frame: codec.MaxData, window: uint32(c.cfg.StartWindow),
 		channels: math.MaxUint32,
 	}
 }
@@ -186,7 +189,7 @@ func (c *Conn) meet(now time.Duration, f *codec.Frame, ev *Event) {
 		return
 	}
 	c.peer = peer{
-		frame: min(uint32(c.cfg.FrameSize), h.Frame), window: h.Window, channels: h.Channels, features: h.Features,
+		frame: h.Frame, window: h.Window, channels: h.Channels, features: h.Features,
 		extended: true, greeted: true,
 	}
 	c.splitter.Limits = codec.Limits{Data: uint32(c.cfg.MaxFrame), HeaderCRC: true}

@@ -59,7 +59,8 @@ func (c *Conn) View(h Handle, v *ChannelView) bool {
 // ConnView is what a connection knows of itself.
 type ConnView struct {
 	Phase    uint8 // 0 running, 1 half ended, then failing, lingering, over
-	Late     int64 // late credit
+	Late     int64 // bytes that may still come late, and frames without data
+	Lates    int64
 	Tokens   int32
 	Accepted int    // slots held by channels the peer opened
 	NextID   uint64 // of the channel we open next
@@ -68,6 +69,7 @@ type ConnView struct {
 	Refusals int    // waiting to be sent
 	Carried  int    // bytes of memory that hold a frame that is cut
 
+	Greeting bool  // HELLO waits for its answer
 	Extended bool  // the peer is known, and is so
 	Out      int64 // what we may send in all, if Extended
 	In       int64 // what the peer may send in all, if Extended
@@ -81,13 +83,15 @@ type ConnView struct {
 // Look shows the connection.
 func (c *Conn) Look(now time.Duration) ConnView {
 	v := ConnView{
-		Phase: uint8(c.phase), Late: c.late, Tokens: c.bucket.tokens, Accepted: int(c.accepted), NextID: c.nextID,
+		Phase: uint8(c.phase), Late: int64(c.late.bytes), Lates: int64(c.late.frames),
+		Tokens: c.bucket.tokens, Accepted: int(c.accepted), NextID: c.nextID,
 		Pongs: int(c.pongs.n), Pings: int(c.pings.n), Refusals: len(c.refused), Soon: c.soonest(),
 		Due: max(c.firstEnd(now), c.grace), Grace: c.grace,
 	}
 	if v.Extended = c.peer.extended; v.Extended {
 		v.Out, v.In, v.Lost = c.out.window, int64(c.in.window), int64(c.in.unconsumed())
 	}
+	v.Greeting = c.pings.n > c.pings.unsent && c.pings.open[0].seq == 0
 	if c.carry != nil {
 		v.Carried = c.carry.Cap()
 	}

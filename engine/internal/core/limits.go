@@ -42,10 +42,13 @@ const (
 	// maxPings is how many of our PINGs may be unanswered. No more are sent then.
 	maxPings = 4
 
-	// lateSlack is what each closed channel adds to the late credit besides its unused window, and
-	// lateFrame what a late frame without data takes from it (SPEC section 2).
-	lateSlack = 256
-	lateFrame = 64
+	// lateFrames is how many late frames without data each closed channel has room for (SPEC section 2): ACK of
+	// OPEN, an empty FIN, CLOSE or ERROR, ACK of CLOSE. What it grants late is an answer to DATA, of which each
+	// frame and each lateGrant bytes make room for a grant: smaller ones that answer nothing cost a token on open
+	// channels too. maxLateFrames is more than are ever under way. Beyond: tokens.
+	lateFrames    = 4
+	lateGrant     = smallGrant
+	maxLateFrames = 1 << 20
 
 	// bucketSize and bucketRate (per second) are the tokens for what is legal but no progress (SPEC
 	// section 6). Beyond them: CALM.
@@ -92,7 +95,7 @@ type Timeouts struct {
 	eof      time.Duration // to send what the windows hold after the transport's end of stream; 5 s
 	patience time.Duration // for more of it, since bytes came or DATA left; 500 ms
 	linger   time.Duration // an ERROR on channel 0 until the transport closes; 1 s
-	soon     time.Duration // a small grant, or a small part of a frame; 250 ms
+	soon     time.Duration // a small grant, or a small part of a frame; 200 ms
 }
 
 // defaults fills the zero fields.
@@ -114,5 +117,5 @@ func (t *Timeouts) defaults() {
 	t.eof = 5 * time.Second
 	t.patience = 500 * time.Millisecond
 	t.linger = time.Second
-	t.soon = 250 * time.Millisecond
+	t.soon = 200 * time.Millisecond
 }

@@ -167,6 +167,7 @@ func (c *Conn) appendAway(b *Batch) {
 func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) (fit bool) {
 	r := c.arena.records.at(slot)
 	freed, bytes := 0, 0 // of the queue, of the wire
+	file, lost := false, false
 	n := c.sendable(r)
 	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
 		if int64(n) > c.out.window {
@@ -175,19 +176,32 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 			}
 		}
 		before := b.Len()
-		done := c.appendFrame(b, r, n)
-		if fit = done > 0; !fit {
-			break
+		if file = c.arena.segs.at(r.first).isFile(); file {
+			var done int
+			if done, fit, lost = c.nextOfFile(now, b, slot, r, n); b.Len() == before {
+				break
+			}
+			freed += done
+		} else {
+			done := c.appendFrame(b, r, n)
+			if fit = done > 0; !fit {
+				break
+			}
+			freed += done
 		}
 		bytes += b.Len() - before
-		freed += done
 		c.out.window -= int64(n)
+		c.late.sent(n)
 	}
 	if bytes > 0 {
 		r.flags = r.flags&^squeeze | sentSinceGrant
 	}
-	more := c.sendable(r) > 0
+	more := !lost && c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)
+	if lost {
+		c.abort(slot, codec.Internal)
+		return fit
+	}
 	if bytes == 0 {
 		return fit
 	}
@@ -199,6 +213,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	switch {
 	case r.first == 0 && r.flags&appClosed != 0:
 		c.control(slot, sendClose)
+	case r.first == 0 && r.flags&finWanted != 0 && file:
+		c.control(slot, sendFin)
 	case r.first == 0 && r.flags&finWanted != 0:
 		c.sentFin(slot, r)
 	case !more:

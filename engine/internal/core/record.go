@@ -67,6 +67,7 @@ const (
 	dribbling                        // among soon.waits, to send
 	starving                         // among soon.waits, for memory
 	squeeze                          // send even what is less than minSplit
+	fetching                         // the file to send from is being fetched
 	tellWritable                     // to report: Writable
 	tellClosed                       // to report: Closed, for code
 	byPeer                           // code is the peer's

@@ -180,9 +180,6 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		if r.timer == openingTimer {
 			c.stopTimer(slot)
 		}
-		if !c.peer.extended { // whatever was announced
-			r.in.open(c.cfg.StartWindow)
-		}
 		c.ready(now, slot, r)
 		*ev = Event{Kind: Accepted, Channel: r.handle(slot)}
 	case ended:
@@ -190,7 +187,7 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		c.control(slot, sendCloseAck)
 		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
 	case cross:
-		c.late += int64(r.in.window) + lateSlack // what it sends now is late
+		c.late.closed(int64(r.in.window)) // what it sends now is late
 		r.state = crossed
 		r.in.window = 0
 		c.control(slot, sendCloseAck)
@@ -268,7 +265,7 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 	}
 	if code != codec.NoError {
 		c.arena.Refused.Add(1)
-		c.late += int64(c.cfg.StartWindow) + lateSlack
+		c.late.closed(int64(c.cfg.StartWindow))
 		c.refused = append(c.refused, refusal{f.Channel, code})
 		c.token(now)
 		return
@@ -353,18 +350,6 @@ func (c *Conn) recvCredit(now time.Duration, f *codec.Frame, slot uint32, r *rec
 	r.flags &^= sentSinceGrant
 	if c.phase == running && (r.state == open || r.state == opening) {
 		c.ready(now, slot, r)
-	}
-}
-
-// recvLate charges a frame of a closed channel.
-func (c *Conn) recvLate(now time.Duration, f *codec.Frame) {
-	cost := int64(lateFrame)
-	if f.Type == codec.Data && len(f.Payload) > 0 {
-		cost = int64(len(f.Payload))
-	}
-	c.arena.Late.Add(1)
-	if c.late -= cost; c.late < 0 {
-		c.fault(now, codec.Calm, f, "comes too late")
 	}
 }
 

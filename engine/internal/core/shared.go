@@ -69,14 +69,14 @@ func (c *Conn) SendShared(now time.Duration, h Handle, s *Shared) {
 		return
 	}
 	c.push(r, s.buf)
-	c.arena.segs.at(r.last).shared = c.arena.slotOf(s)
+	c.arena.segs.at(r.last).place = c.arena.slotOf(s)
 	c.ready(now, h.Slot, r)
 }
 
 // sumOf is the sum of the payload if it is all of a segment and known, else nil.
 func (a *Arena) sumOf(s *segment, n int) *codec.Sum {
-	if s.shared == 0 || n != int(s.end) {
+	if s.place == 0 || n != int(s.end) {
 		return nil
 	}
-	return a.shared[s.shared].sum
+	return a.shared[s.place].sum
 }

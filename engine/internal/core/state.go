@@ -42,7 +42,7 @@ type verdict uint8
 
 const (
 	violation verdict = iota // no correct peer sends this: connection error PROTOCOL
-	late                     // paid from the late credit, else ignored
+	late                     // paid from the late credit (late.go), else ignored
 	stray                    // ignored, costs a token
 	accept                   // the peer opens a channel
 	opened                   // the peer answers our OPEN

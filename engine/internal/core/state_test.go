@@ -163,7 +163,7 @@ func TestEveryFrameInEveryState(t *testing.T) {
 }
 
 // effect is what a frame did to a channel that was in state from, as a letter of the table.
-func effect(t *testing.T, m *machine, from state, id string, late int64, tokens int32) string {
+func effect(t *testing.T, m *machine, from state, id string, late lateness, tokens int32) string {
 	if m.conn.phase >= failing {
 		switch m.conn.end.Code {
 		case codec.ProtocolError:
@@ -176,7 +176,7 @@ func effect(t *testing.T, m *machine, from state, id string, late int64, tokens 
 	st, _, _ := m.conn.lookup(uint32(id[0] - '0'))
 	ended, paid := from != closed && st == closed, m.conn.bucket.tokens < tokens
 	switch {
-	case m.conn.late < late:
+	case m.conn.late.bytes < late.bytes || m.conn.late.frames < late.frames:
 		return "L"
 	case ended && paid:
 		return "R"

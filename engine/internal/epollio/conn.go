@@ -106,12 +106,7 @@ func (c *conn) write() {
 
 // push writes more of rest and returns whether all of it is out.
 func (c *conn) push() bool {
-	pieces, skip := c.rest.Slices, c.sent
-	for len(pieces) > 0 && skip >= len(pieces[0]) {
-		skip -= len(pieces[0])
-		pieces = pieces[1:]
-	}
-	n, err := c.writev(pieces, skip)
+	n, err := c.out(c.rest, c.sent)
 	if err != nil {
 		return false
 	}
@@ -123,14 +118,41 @@ func (c *conn) push() bool {
 	return done
 }
 
+// out writes what the socket takes of b from byte skip on, in one system call or, with a range, two.
+func (c *conn) out(b *core.Batch, skip int) (n int, err error) {
+	pieces := b.Slices
+	for len(pieces) > 0 && skip >= len(pieces[0]) {
+		skip -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	if len(pieces) > 0 {
+		n, err = c.writev(pieces, skip, b.Range.File != nil)
+		if err != nil || b.Range.File == nil || n < b.Len()-b.Range.Len {
+			return n, err
+		}
+		skip = 0
+	}
+	sent, err := c.sendfile(&b.Range, skip)
+	return n + sent, err
+}
+
 // writev writes the pieces, the first one from skip on. A full socket takes 0 bytes and is no error.
-func (c *conn) writev(pieces [][]byte, skip int) (n int, err error) {
+func (c *conn) writev(pieces [][]byte, skip int, more bool) (n int, err error) {
 	if skip > 0 {
 		whole := pieces[0]
 		pieces[0] = whole[skip:]
 		defer func() { pieces[0] = whole }()
 	}
-	n, err = sock.Writev(c.fd, pieces, c.l.iov[:])
+	if more {
+		n, err = sock.SendMore(c.fd, pieces, c.l.iov[:])
+	} else {
+		n, err = sock.Writev(c.fd, pieces, c.l.iov[:])
+	}
+	return c.took(n, err)
+}
+
+// took makes of what a system call said what it means.
+func (c *conn) took(n int, err error) (int, error) {
 	switch err {
 	case nil:
 		return n, nil
@@ -209,7 +231,7 @@ func (c *conn) register() {
 
 // Submit implements loop.Transport.
 func (c *conn) Submit(b *core.Batch) {
-	n, err := c.writev(b.Slices, 0)
+	n, err := c.out(b, 0)
 	switch {
 	case err != nil:
 	case n == b.Len():

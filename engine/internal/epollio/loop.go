@@ -71,6 +71,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}), removed: cfg.Removed,
 	}
 	l.Loop = loop.New(cfg, l, arenaShift, false)
+	l.Loop.Arena.Sendfile = true
 	l.task = l.endOfBatch
 	if err := l.watchOwn(); err != nil {
 		l.Discard()

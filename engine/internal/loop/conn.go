@@ -289,6 +289,9 @@ func (c *Conn) flush() bool {
 	}
 	b := l.takeBatch()
 	c.core.Next(l.now, b)
+	if len(l.Arena.Fetches) > 0 {
+		c.fetch()
+	}
 	if b.Len() == 0 {
 		l.giveBatch(b)
 		return false

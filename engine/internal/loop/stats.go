@@ -18,7 +18,11 @@ type Stats struct {
 	Reads     atomic.Uint64 // calls that brought bytes
 	Writes    atomic.Uint64 // calls that took bytes
 	Panics    atomic.Uint64 // of the application
-	Longest   atomic.Int64  // turn, in nanoseconds
+
+	BytesSendfile atomic.Uint64 // of BytesOut: by sendfile(2)
+	ReadAheads    atomic.Uint64 // times that a channel waited for a disk
+
+	Longest atomic.Int64 // turn, in nanoseconds
 
 	frames [2]uint64 // in and out, published
 }

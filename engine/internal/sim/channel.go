@@ -53,7 +53,6 @@ type end struct {
 	onLink uint64 // bytes of DATA that have left this side and not arrived
 	grants uint64 // bytes granted by this side, whose FLOW_CONTROL has not arrived
 
-	lates  int    // frames without data that came after the end
 	served uint64 // bytes of the wire while it had this priority, see fairness
 	prio   uint8
 }

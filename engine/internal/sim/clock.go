@@ -141,7 +141,7 @@ func (w *World) mayTimeOut(s int) bool {
 		return true
 	case sd.busy && over(sd.lastOut, 30*time.Second):
 		return true
-	case w.setup.Extended && over(epoch, 5*time.Minute): // the connection's window was used up for so long
+	case over(sd.dry, 5*time.Minute): // the connection's window was used up for so long
 		return true
 	}
 	return s == Server && sd.arena.FramesIn == 0 && over(epoch, 40*time.Second)

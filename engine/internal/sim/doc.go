@@ -20,8 +20,8 @@
 // then has failed.
 //
 // The peer is a second core, or a hostile script. The script's frames are predicted by a model of the
-// protocol that was written from SPEC.md alone (model.go), and all output is read by a decoder that shares
-// no code with package codec (wire.go).
+// protocol that was written from SPEC.md alone (model.go), and all output is read by package codectest, which
+// shares no code with package codec.
 //
 // Start reading at [Script], then [World].
 package sim

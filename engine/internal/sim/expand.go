@@ -92,12 +92,15 @@ func (w *swarm) plan(seed uint64) {
 		s.Hostile, s.Fair, s.Window, s.FrameSize, s.MaxWrite = false, true, 65536, 65536, 65536
 		s.SendQueue, s.SendBuffer, s.Live, s.ByHand = 1<<18, 1<<22, 2+w.IntN(4), 0
 	}
-	if s.Extended = !s.Hostile && w.one(2); s.Extended {
+	if s.Extended = w.one(2); s.Extended {
 		s.MaxWindow = s.Window << w.IntN(8)
 		s.ConnWindow = 1 << (16 + w.IntN(4))
 		s.Zip = [...]int{0, 0, 128, 256}[w.IntN(4)]
 		if w.one(4) {
 			s.Memory = w.upTo(1<<10, 1<<20)
+		}
+		if s.Hostile { // a model that knew when memory is short would be another core
+			s.Memory, s.MaxFrame = 0, 1<<(16+w.IntN(4))
 		}
 	}
 	s.Strict = mix(seed^0x57)&3 == 0 // not drawn: that would move the seeds
@@ -186,7 +189,7 @@ func (w *swarm) number() {
 			set(Deliver, 1<<20)
 			set(Send, 1<<20)
 		}
-		w.numbers[Advance][i] = [...]uint32{0, 1, 1000, 2000, 50 * ms, 250 * ms, 251 * ms, 1000 * ms}[w.IntN(8)]
+		w.numbers[Advance][i] = [...]uint32{0, 1, 1000, 2000, 50 * ms, 200 * ms, 201 * ms, 1000 * ms}[w.IntN(8)]
 		if w.one(8) {
 			w.numbers[Advance][i] = uint32(w.upTo(1, 40_000)) * ms
 		}

@@ -80,8 +80,8 @@ func (f *fairness) after(w *World, s int) {
 		e := &ch.ends[s]
 		for _, other := range w.sides[s].live {
 			if o := &other.ends[s]; o.prio == e.prio && o.served > e.served+bound {
-				w.failf("fairness", "of the %s's channels one got %d bytes and another of priority %d %d: more than %d apart",
-					sideNames[s], o.served, e.prio, e.served, bound)
+				w.failf("fairness", "of the %s's channels one got %d bytes and another, also of priority %d, %d: more "+
+					"than %d apart", sideNames[s], o.served, e.prio, e.served, bound)
 			}
 		}
 		if err := f.compare(w, e.prio, frame); err != "" {

@@ -1,10 +1,13 @@
 package sim
 
 import (
+	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"slices"
 
 	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/codec/codectest"
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
@@ -15,14 +18,19 @@ type hostile struct {
 	next   uint32
 	opens  map[uint32]*channel // by it, as the core's application got them
 	damage uint32              // the bit of the next frame to change, and 1
-	frame  []byte
-	known  []uint32 // scratch
+	known  []uint32            // scratch
+
+	spoke    bool // it sent its first frame
+	extended bool // and that was HELLO, a right one
+	limited  bool // in which it asked for a window for the connection
+	packed   bytes.Buffer
+	zlib     *zlib.Writer
 }
 
 // begin makes p the peer of the world's core.
 func (p *hostile) begin(w *World) {
 	opens := p.opens
-	*p = hostile{at: 1 - w.setup.Core, opens: opens, frame: p.frame[:0], known: p.known[:0]}
+	*p = hostile{at: 1 - w.setup.Core, opens: opens, known: p.known[:0], zlib: p.zlib}
 	if p.opens == nil {
 		p.opens = make(map[uint32]*channel)
 	}
@@ -37,6 +45,12 @@ func (p *hostile) begin(w *World) {
 
 // do does an operation of the peer's.
 func (p *hostile) do(w *World, kind Kind, op *Op) {
+	if w.setup.Extended && !p.spoke && (kind == Frame || kind == Flood) {
+		if p.spoke = true; w.random(16) != 0 {
+			p.hello(w)
+			return
+		}
+	}
 	switch kind {
 	case Frame:
 		p.sendFrame(w, op.Pick, op.N)
@@ -62,13 +76,14 @@ func (w *World) random(n uint32) uint32 {
 
 // put sends a frame to the core, damaged if that is its turn.
 func (p *hostile) put(w *World, typ, flags byte, id uint32, payload []byte) {
-	p.frame = appendFrame(p.frame[:0], typ, flags, id, payload)
+	frame := codectest.Encode(codectest.Limits{HeaderCRC: p.extended},
+		codectest.Frame{Channel: id, Type: typ, Flags: flags, Payload: payload})
 	if p.damage != 0 {
-		bit := p.damage &^ (1 << 31) % uint32(8*len(p.frame))
-		p.frame[bit/8] ^= 1 << (bit % 8)
+		bit := p.damage &^ (1 << 31) % uint32(8*len(frame))
+		frame[bit/8] ^= 1 << (bit % 8)
 		p.damage = 0
 	}
-	w.links[w.setup.Core].put(p.frame)
+	w.links[w.setup.Core].put(frame)
 }
 
 // number is a payload of one u32, and what follows it.
@@ -76,16 +91,21 @@ func number(n uint32, more ...byte) []byte {
 	return append(binary.BigEndian.AppendUint32(make([]byte, 0, 16), n), more...)
 }
 
+// sentTypes are the types of frames to draw from.
+var sentTypes = [...]byte{1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6, 7, 8, 8, 8, 8, 8, 128, 255,
+	9, 0, 77}
+
 // sendFrame sends a frame. The low byte of n says which type, the next how odd it is, the rest how much.
 func (p *hostile) sendFrame(w *World, pick uint16, n uint32) {
-	types := [...]byte{1, 1, 1, 1, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6, 7, 8, 8, 8, 8, 8, 128, 255,
-		9, 0, 77}
-	typ := types[n%uint32(len(types))]
+	typ := sentTypes[n%uint32(len(sentTypes))]
+	if p.extended && typ == 77 {
+		typ = 9
+	}
 	odd := n >> 8 & 0xff
 	if odd > 16 && typ != 1 && typ < 9 && n%31 == 0 {
 		odd = 0
 	}
-	if odd > 16 && (typ == 9 || typ == 0 || typ == 77) {
+	if odd > 16 && (typ == 9 && !p.extended || typ == 0 || typ == 77) {
 		typ = 3 // these end the connection
 	}
 	id := p.target(w, typ, pick, odd)
@@ -93,7 +113,11 @@ func (p *hostile) sendFrame(w *World, pick uint16, n uint32) {
 	if odd == 1 {
 		flags = 1 << (n >> 16 % 8)
 	}
-	p.put(w, typ, flags, id, p.payload(w, typ, id, odd, n>>16))
+	payload := p.payload(w, typ, id, odd, n>>16)
+	if typ == 3 && p.extended && odd != 1 {
+		flags, payload = p.dress(w, odd, payload)
+	}
+	p.put(w, typ, flags, id, payload)
 }
 
 // target is the channel a frame is sent on.
@@ -102,14 +126,21 @@ func (p *hostile) target(w *World, typ byte, pick uint16, odd uint32) uint32 {
 	switch {
 	case odd >= 5 && odd < 12:
 		rare := odd%2 == 0
-		if id, ok := p.pick(w, pick, func(c *modelChannel) bool { return !rare || c.state != mOpen }); ok {
+		if id, ok := p.pick(w, pick, func(_ uint32, c *modelChannel) bool { return !rare || c.state != mOpen }); ok {
 			return id
 		}
 		return p.next
+	case odd >= 12 && odd < 16: // a certain state, if any channel is in it
+		state := [...]modelState{mOpening, mAbandoned, mClosing, mCrossed}[odd-12]
+		if id, ok := p.pick(w, pick, func(_ uint32, c *modelChannel) bool { return c.state == state }); ok {
+			return id
+		}
 	case odd == 2:
 		return [...]uint32{0, 1, 2, 1<<31 - 1, 1 << 31, 1<<32 - 2, 1<<32 - 1}[w.random(7)]
 	case odd == 3 || odd == 4: // not in use any more, or not yet
 		return w.random(p.next + 4)
+	}
+	switch {
 	case typ == 1:
 		id := p.next
 		p.next += 2
@@ -119,10 +150,13 @@ func (p *hostile) target(w *World, typ byte, pick uint16, odd uint32) uint32 {
 		return id
 	case typ == 6 || typ == 7 || typ >= 128:
 		return 0
-	case typ == 5 && pick%32 == 0:
+	case typ == 5 && pick%32 == 0, typ == 8 && p.limited && pick%4 == 0:
 		return 0
 	}
-	id, ok := p.pick(w, pick, func(c *modelChannel) bool {
+	id, ok := p.pick(w, pick, func(id uint32, c *modelChannel) bool {
+		if typ == 9 && m.ours(id) || typ == 3 && c.finIn && odd > 16 {
+			return false
+		}
 		if typ == 4 && pick%8 != 0 { // what waits for it
 			return c.state != mOpen
 		}
@@ -138,10 +172,10 @@ func (p *hostile) target(w *World, typ byte, pick uint16, odd uint32) uint32 {
 }
 
 // pick returns one of the channels that are not closed, and for which may returns true.
-func (p *hostile) pick(w *World, pick uint16, may func(*modelChannel) bool) (id uint32, ok bool) {
+func (p *hostile) pick(w *World, pick uint16, may func(uint32, *modelChannel) bool) (id uint32, ok bool) {
 	p.known = p.known[:0]
 	for id, c := range w.model.chans {
-		if may(c) {
+		if may(id, c) {
 			p.known = append(p.known, id)
 		}
 	}
@@ -164,7 +198,7 @@ func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
 			n = max(1, uint32(min(int64(n), c.window/2)))
 		}
 		if odd == 6 {
-			n = 65530 + amount%10
+			n = uint32(w.setup.MaxFrame) - 6 + amount%10
 		}
 		fill := pattern{key: newKey(w.noise, id, 0)}
 		fill.fill(w.batch[:n], 0)
@@ -176,6 +210,9 @@ func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
 	case 5:
 		return p.errorPayload(w, id, odd, amount)
 	case 6, 7:
+		if odd == 7 && w.setup.Extended { // once more
+			return append([]byte([...]string{helloAsk, helloAnswer}[amount&1]), 4, 0, 4, 0, 0, 0, byte(amount>>1))
+		}
 		if pings := w.model.pings; typ == 7 && len(pings) > 0 && odd > 32 {
 			return pings[int(amount)%len(pings)]
 		}
@@ -191,8 +228,10 @@ func (p *hostile) payload(w *World, typ byte, id, odd, amount uint32) []byte {
 			return b[:amount%8]
 		}
 		return number(1 + amount%5000)
-	case 2, 9:
+	case 2:
 		return b[:odd/255]
+	case 9:
+		return p.priority(odd, amount)
 	}
 	return b[:amount%5000*(odd/250)]
 }
@@ -268,8 +307,8 @@ func (p *hostile) flood(w *World, n uint32) {
 			p.put(w, 5, 0, 0, append(number(0), number(w.random(100))...))
 		case 12:
 			p.put(w, byte(128+w.random(128)), 0, live, nil)
-		default:
-			p.put(w, 8, 0, live, number(1024))
+		case 13, 14, 15:
+			p.floodExtended(w, n&15, live)
 		}
 	}
 }
@@ -301,6 +340,9 @@ func (p *hostile) closed(w *World, s int, ch *channel, end *core.End) {
 		if ch.id != 0 {
 			m.localEnd(w, ch.id, true)
 		}
+	case end.Clean && m.halves[ch.id]:
+		delete(m.halves, ch.id)
+	case end.Code == codec.Refused && ch.id == 0 && m.peer.extended && m.peer.channels < int64(w.setup.Live):
 	case end.Clean && w.sides[s].cause.eof:
 		m.localEnd(w, ch.id, true)
 	default:

@@ -29,9 +29,7 @@ func (w *World) live() {
 		w.peer.leave(w)
 	}
 	if w.setup.Hostile {
-		if w.run("to end", w.over) {
-			w.model.finish(w)
-		}
+		w.run("to end", w.over)
 		return
 	}
 	if !w.run("to deliver what was written", w.settled) {

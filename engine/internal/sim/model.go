@@ -21,7 +21,8 @@ type model struct {
 	awayID  uint32
 	own     uint32 // the highest id of an OPEN that left
 	theirs  uint32 // and came
-	late    int64
+	late    int64  // bytes that may still come late
+	lates   int64  // and frames without data
 	tokens  int64
 	refill  time.Duration
 	chans   map[uint32]*modelChannel
@@ -33,6 +34,8 @@ type model struct {
 	refusal []modelRefusal        // that must leave
 	pongs   [][]byte
 	hello   bool // the first of them answers the first frame
+	echo    bool // the core waits for the answer to its HELLO
+	echoed  bool // and a base peer's came
 	pings   [][]byte
 	want    []heardEvent
 	got     []heardEvent
@@ -43,6 +46,12 @@ type model struct {
 	buf     []byte // of a frame that is not whole
 	answers int    // bytes of answers that left
 	came    int    // bytes that came
+
+	peer    modelPeer
+	in, out int64           // windows of the connection, if the peer is extended
+	left    int64           // bytes of DATA that left
+	sent    bool            // some did, since the last grant for the connection came
+	halves  map[uint32]bool // channels that end with a FIN of the core's
 }
 
 // modelState is a row of the table of SPEC section 2. Closed and idle channels have none.
@@ -59,7 +68,10 @@ const (
 type modelChannel struct {
 	state       modelState
 	window, out int64 // what may come, what may leave
+	start       int64 // of window
 	sent        bool  // DATA, since the last grant came
+	finIn       bool  // FIN came
+	finOut      bool  // and left
 }
 
 // modelSlot is a place for a channel of the peer's, until it has ended, all answers have left, and the
@@ -82,21 +94,21 @@ type heardEvent struct {
 	what uint64
 }
 
-const slack = 256
-
 func (m *model) begin(w *World, client bool) {
 	pongs, chans, slots, acks := m.pongs[:0], m.chans, m.slots, m.acks
 	*m = model{client: client, tokens: 10_000, refill: w.now, buf: m.buf[:0], want: m.want[:0],
 		got: m.got[:0], pongs: pongs, pings: m.pings[:0], refusal: m.refusal[:0], chans: chans,
-		slots: slots, acks: acks, resets: m.resets, unsent: m.unsent[:0]}
+		slots: slots, acks: acks, resets: m.resets, unsent: m.unsent[:0], halves: m.halves}
 	if m.chans == nil {
 		m.chans, m.slots = make(map[uint32]*modelChannel), make(map[uint32]*modelSlot)
 		m.acks, m.resets = make(map[uint32]int), make(map[uint32]bool)
+		m.halves = make(map[uint32]bool)
 	}
 	clear(m.chans)
 	clear(m.slots)
 	clear(m.acks)
 	clear(m.resets)
+	clear(m.halves)
 }
 
 // ours returns whether the core opens channels of that id.
@@ -117,13 +129,25 @@ func (m *model) token(w *World, n int64) bool {
 
 // owe charges the late credit.
 func (m *model) owe(w *World, f *wireFrame) {
-	cost := int64(64)
-	if f.typ == 3 && len(f.payload) > 0 {
-		cost = int64(len(f.payload))
+	n := int64(0)
+	if f.typ == 3 {
+		n = int64(len(f.payload))
 	}
-	if m.late -= cost; m.late < 0 {
+	switch m.late -= n; {
+	case m.late < 0:
 		m.fail(codec.Calm)
+	case n > 0:
+	case m.lates > 0:
+		m.lates--
+	default:
+		m.token(w, 1)
 	}
+}
+
+// credit books what may still come late of a channel, in the window it left and without data.
+func (m *model) credit(window int64) {
+	m.late = min(m.late+window, 1<<32-1)
+	m.lates = min(m.lates+4, 1<<20)
 }
 
 // expect notes an event that must be reported.
@@ -159,10 +183,13 @@ func (m *model) alive() (ids []uint32) {
 func (m *model) frame(w *World, f *wireFrame) {
 	first := !m.heard
 	m.heard = true
+	if first && m.greet(w, f) {
+		return
+	}
 	switch {
 	case f.typ >= 128:
 		m.token(w, 1)
-	case f.flags != 0, f.typ == 9:
+	case !m.mayFlag(w, f), f.typ == 9 && !m.peer.extended:
 		m.fail(codec.Unsupported)
 	case f.typ == 6 || f.typ == 7:
 		if f.channel != 0 {
@@ -174,6 +201,8 @@ func (m *model) frame(w *World, f *wireFrame) {
 		}
 	case f.channel == 0 && f.typ == 5:
 		m.connError(w, f.payload)
+	case f.channel == 0 && f.typ == 8:
+		m.grantAll(w, int64(binary.BigEndian.Uint32(f.payload)))
 	case f.channel == 0:
 		m.fail(codec.ProtocolError)
 	case f.typ == 1:
@@ -190,10 +219,11 @@ func (m *model) onChannel(w *World, f *wireFrame) {
 	if m.ours(f.channel) {
 		highest = m.own
 	}
-	n := int64(len(f.payload))
 	switch {
 	case c == nil && f.channel > highest: // idle
 		m.fail(codec.ProtocolError)
+	case f.typ == 3 && (c == nil || c.state != mOpening && c.state != mAbandoned):
+		m.data(w, f, c)
 	case c == nil: // closed
 		m.owe(w, f)
 	case f.typ == 5: // ERROR
@@ -219,36 +249,13 @@ func (m *model) onChannel(w *World, f *wireFrame) {
 		m.close(w, f.channel, endHash(0, true, false))
 	case f.typ == 2:
 		m.answer(f.channel)
-		m.late += c.window + slack
+		m.credit(c.window)
 		c.state, c.window = mCrossed, 0
-	case f.typ == 3 && n > c.window:
-		m.fail(codec.FlowControlError)
-	case f.typ == 3 && n == 0:
-		m.token(w, 1)
-	case f.typ == 3:
-		c.window -= n
-		if c.state == mOpen && !m.deaf(w, f.channel) {
-			m.expect(core.DataReceived, f.channel, hashBytes(f.payload))
-		}
 	case f.typ == 8:
 		m.grant(w, c, int64(binary.BigEndian.Uint32(f.payload)))
+	case f.typ == 9:
+		m.urgency(w, f)
 	}
-}
-
-// grant is FLOW_CONTROL on a channel that takes it.
-func (m *model) grant(w *World, c *modelChannel, n int64) {
-	switch {
-	case n == 0:
-		m.fail(codec.ProtocolError)
-		return
-	case c.out+n > maxWindow:
-		m.fail(codec.FlowControlError)
-		return
-	case n < 1024 && !c.sent && !m.token(w, 1):
-		return
-	}
-	c.out += n
-	c.sent = false
 }
 
 // deaf returns whether the application wants no more bytes of a channel.
@@ -282,13 +289,13 @@ func (m *model) open(w *World, f *wireFrame) {
 		m.slots[f.channel] = &modelSlot{refused: true}
 		m.expect(core.Opened, f.channel, hashBytes(f.payload))
 	default:
-		m.chans[f.channel] = &modelChannel{state: mOpen, window: int64(w.setup.Window), out: int64(w.setup.Window)}
+		m.chans[f.channel] = m.accepted(w, f.payload)
 		m.slots[f.channel] = &modelSlot{live: true, acks: 1}
 		m.expect(core.Opened, f.channel, hashBytes(f.payload))
 		return
 	}
 	m.refusal = append(m.refusal, modelRefusal{f.channel, code})
-	m.late += int64(w.setup.Window) + slack
+	m.credit(int64(w.setup.Window))
 	m.token(w, 1)
 }
 
@@ -312,9 +319,9 @@ func (m *model) ended(w *World, id uint32) {
 	c := m.chans[id]
 	switch {
 	case c == nil: // its OPEN never left
-		m.late += int64(w.setup.Window) + slack
+		m.credit(m.unused(w, m.start(w, w.openForm(w.channel(id).form))))
 	case c.state != mCrossed:
-		m.late += c.window + slack
+		m.credit(m.unused(w, c.window))
 	}
 	delete(m.chans, id)
 	if s := m.slots[id]; s != nil {
@@ -329,38 +336,6 @@ func (m *model) free(id uint32, s *modelSlot) {
 		delete(m.slots, id)
 		m.limbo++
 	}
-}
-
-// ping is PING: it is answered, but not more than four at a time.
-func (m *model) ping(w *World, p []byte, first bool) {
-	m.hello = m.hello || first
-	if len(m.pongs) == 4 {
-		i := 0
-		if m.hello {
-			i = 1
-		}
-		m.pongs = slices.Delete(m.pongs, i, i+1)
-		if !m.token(w, 1) {
-			return
-		}
-	}
-	m.pongs = append(m.pongs, slices.Clone(p))
-}
-
-// pong is PONG. Of our PINGs, only the last few may still be answered.
-func (m *model) pong(w *World, p []byte) {
-	for i, sent := range m.pings {
-		if string(sent) != string(p) {
-			continue
-		}
-		if len(m.got) <= len(m.want) || m.got[len(m.want)].kind != core.Ponged {
-			break // it was forgotten for newer ones
-		}
-		m.pings = slices.Delete(m.pings, 0, i+1)
-		m.expect(core.Ponged, 0, 0)
-		return
-	}
-	m.token(w, 1)
 }
 
 // connError is ERROR on channel 0.

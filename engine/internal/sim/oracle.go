@@ -147,8 +147,9 @@ func (w *World) checkSlots(s int) {
 		w.failf("slots", "the %s has %d channels of its peer's in %d slots of %d", sideNames[s], held, v.Accepted,
 			sd.cfg.MaxChannels)
 	}
-	if v.Pongs > 4 || v.Pings > 4 || v.Late < 0 || v.Tokens < 0 {
-		w.failf("memory", "%d PONGs and %d PINGs, late credit %d, %d tokens", v.Pongs, v.Pings, v.Late, v.Tokens)
+	if v.Pongs > 4 || v.Pings > 4 || v.Late < 0 || v.Lates < 0 || v.Tokens < 0 {
+		w.failf("memory", "%d PONGs and %d PINGs, late credit %d and %d, %d tokens", v.Pongs, v.Pings, v.Late, v.Lates,
+			v.Tokens)
 	}
 }
 
@@ -203,9 +204,6 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 func (w *World) judgeConn(s int, end *core.End) {
 	sd, other := &w.sides[s], &w.sides[1-s]
 	sd.endCode = end.Code
-	if end.Code == codec.Calm && !end.Remote && !w.setup.Hostile {
-		w.arrived(s)
-	}
 	switch {
 	case w.setup.Hostile:
 		w.peer.down(w, s, end)
@@ -216,7 +214,6 @@ func (w *World) judgeConn(s int, end *core.End) {
 	case end.Remote && other.down && other.endCode == end.Code:
 	case end.Remote && w.links[1-s].tainted:
 	case end.Code == codec.Cancelled && sd.quit:
-	case end.Code == codec.Calm && w.dribbled:
 	case end.Code == codec.Timeout && w.mayTimeOut(s):
 		w.stuck(s, "connection", 0)
 	default:

@@ -12,6 +12,7 @@ import (
 func (m *model) before(w *World) {
 	m.feeding = true
 	m.drains = w.sides[w.setup.Core].draining != 0
+	m.echo = w.sides[w.setup.Core].conn.Look(w.now).Greeting
 	m.got, m.want = m.got[:0], m.want[:0]
 	m.unsent = m.unsent[:0]
 	opened := w.chans[w.setup.Core]
@@ -35,7 +36,7 @@ func (m *model) hear(w *World, ev *core.Event) {
 	}
 	switch ev.Kind {
 	case core.Opened, core.DataReceived:
-		h.what = hashBytes(ev.Data)
+		h.what = dataHash(ev.Data, ev.Fin)
 	case core.Closed, core.Down:
 		h.what = endHash(ev.End.Code, ev.End.Clean, ev.End.Remote)
 	}
@@ -50,11 +51,7 @@ func (m *model) fed(w *World, p []byte) {
 	m.buf = append(m.buf, p...)
 	rest := m.buf
 	for !m.dead && !m.eof {
-		hello := int64(256)
-		if !m.heard && !m.client {
-			hello = 2048
-		}
-		f, more, fault := decode(rest, hello, 256)
+		f, more, fault := decode(rest, m.limits(w))
 		if fault != 0 {
 			m.fail(fault)
 			break
@@ -99,8 +96,14 @@ func (m *model) compare(w *World) {
 	case m.dead:
 	case v.Late != m.late:
 		w.failf("reference model", "the late credit is %d, and not %d", v.Late, m.late)
+	case v.Lates != m.lates:
+		w.failf("reference model", "room for %d late frames, and not %d", v.Lates, m.lates)
 	case int64(v.Tokens) != m.tokens:
 		w.failf("reference model", "%d tokens are left, and not %d", v.Tokens, m.tokens)
+	case m.peer.extended && v.In != m.in:
+		w.failf("reference model", "the connection's window is %d, and not %d", v.In, m.in)
+	case sd.conn.Memory().Used() > int64(w.setup.Memory):
+		w.failf("memory", "%d bytes are booked of %d", sd.conn.Memory().Used(), w.setup.Memory)
 	case v.Carried > 2*len(m.buf)+4096:
 		w.failf("memory", "%d bytes keep a frame of which %d came", v.Carried, len(m.buf))
 	}
@@ -125,6 +128,9 @@ func (m *model) row(f *wireFrame) core.State {
 		core.StateCrossed}[c.state]
 }
 
+// amplified is how many bytes of answers there may be beyond those that came.
+const amplified = 1 << 16
+
 // saw takes a frame that the core sends.
 func (m *model) saw(w *World, f *wireFrame) {
 	if m.failed { // there is one thing left to say
@@ -138,7 +144,8 @@ func (m *model) saw(w *World, f *wireFrame) {
 	switch f.typ {
 	case 1:
 		m.own = f.channel
-		m.chans[f.channel] = &modelChannel{state: mOpening, window: int64(w.setup.Window), out: int64(w.setup.Window)}
+		n := m.start(w, f.payload)
+		m.chans[f.channel] = &modelChannel{state: mOpening, window: n, start: n, out: int64(w.setup.Window)}
 	case 2:
 		if c != nil && c.state == mOpening {
 			c.state = mAbandoned
@@ -146,12 +153,7 @@ func (m *model) saw(w *World, f *wireFrame) {
 			c.state = mClosing
 		}
 	case 3:
-		if c == nil || c.out < int64(len(f.payload)) {
-			w.failf("window conservation", "%d bytes leave on channel %d, beyond the window", len(f.payload), f.channel)
-			return
-		}
-		c.out -= int64(len(f.payload))
-		c.sent = true
+		m.sawData(w, f)
 	case 4:
 		m.sawAck(w, f)
 	case 5:
@@ -159,21 +161,15 @@ func (m *model) saw(w *World, f *wireFrame) {
 	case 6:
 		m.pings = append(m.pings, append([]byte(nil), f.payload...))
 	case 7:
-		m.answers += f.size
-		m.hello = false
-		if len(m.pongs) == 0 || string(m.pongs[0]) != string(f.payload) {
-			w.failf("reference model", "a PONG leaves that answers nothing, or not what is next")
-			return
-		}
-		m.pongs = m.pongs[1:]
+		m.sawPong(w, f)
 	case 8:
-		if c == nil {
-			w.failf("reference model", "a grant leaves on channel %d, which is closed", f.channel)
-			return
-		}
-		if c.window += int64(binary.BigEndian.Uint32(f.payload)); c.window > int64(w.setup.Window) {
-			w.failf("window conservation", "the window of channel %d becomes %d", f.channel, c.window)
-		}
+		m.sawGrant(w, f)
+	case 9:
+		m.sawPriority(w, f)
+	}
+	// An answer may be a little longer than what it answers, but what is refused costs tokens.
+	if m.answers > m.came+amplified {
+		w.failf("amplification", "%d bytes came, %d bytes of answers left", m.came, m.answers)
 	}
 }
 
@@ -248,37 +244,19 @@ func (m *model) released(id uint32) {
 	}
 }
 
-// finish checks what is left when the peer has gone.
-func (m *model) finish(w *World) {
-	if m.answers > m.came+65536 {
-		w.failf("amplification", "%d bytes came, %d bytes of answers left", m.came, m.answers)
-	}
-}
-
 // validOpen returns whether p is what OPEN may carry (SPEC section 4).
 func validOpen(p []byte) bool {
-	var seen [256]bool
-	for len(p) > 0 {
-		if len(p) < 3 || seen[p[0]] {
-			return false
+	return eachParam(p, func(t byte, v []byte) bool {
+		switch t {
+		case 1:
+			return len(v) == 1 && v[0] <= 7
+		case 2:
+			return len(v) == 4 && v[0] <= 127
+		case 3:
+			return len(v) <= 1024 && utf8.Valid(v)
 		}
-		t, n := p[0], int(p[1])<<8|int(p[2])
-		seen[t] = true
-		if len(p) < 3+n {
-			return false
-		}
-		v := p[3 : 3+n]
-		switch {
-		case t == 1 && (n != 1 || v[0] > 7):
-			return false
-		case t == 2 && (n != 4 || v[0] > 127):
-			return false
-		case t == 3 && (n > 1024 || !utf8.Valid(v)):
-			return false
-		}
-		p = p[3+n:]
-	}
-	return true
+		return true
+	})
 }
 
 // errorHash is the end of a channel that ERROR with payload p brings.

@@ -36,6 +36,7 @@ type Setup struct {
 	Memory      int    // bytes of a connection
 	Strict      bool   // higher priorities come first, whatever becomes of the others
 	Zip         int    // of 256 channels, those of which payloads are compressed
+	MaxFrame    int    // the longest DATA taken
 }
 
 // sane returns the setup with every number in its range.
@@ -57,7 +58,7 @@ func (s Setup) sane() Setup {
 		s.Memory = 64 << 20
 	}
 	clamp(&s.Memory, 1, 64<<20)
-	s.Extended = s.Extended && !s.Hostile
+	clamp(&s.MaxFrame, 1<<16, 1<<19)
 	if s.Window < 65536 { // a small window moves slowly, and no more may wait than can leave
 		clamp(&s.SendQueue, 1, 16*s.Window)
 	}
@@ -87,6 +88,7 @@ func (s *Setup) fields() []struct {
 		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair}, {"strict", &s.Strict},
 		{"extended", &s.Extended},
 		{"max-window", &s.MaxWindow}, {"conn-window", &s.ConnWindow}, {"memory", &s.Memory}, {"zip", &s.Zip},
+		{"max-frame", &s.MaxFrame},
 	}
 }
 

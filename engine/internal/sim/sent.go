@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/codec/codectest"
 )
 
 // sent looks at what side s is about to send: whether each frame is one, whether it may stand there, and
@@ -14,11 +15,11 @@ import (
 func (w *World) sent(s int, p []byte) {
 	sd := &w.sides[s]
 	for len(p) > 0 {
-		most := int64(256)
+		var limits codectest.Limits
 		if !sd.spoken { // HELLO, or the answer to it
-			most = 2048
+			limits.Ping, limits.Pong = 2048, 2048
 		}
-		f, more, fault := decode(p, most, most)
+		f, more, fault := decode(p, limits)
 		if more || fault != 0 {
 			w.failf("wire", "the %s sends what is no frame (%v, cut %v): %x", sideNames[s], fault, more,
 				p[:min(len(p), 20)])

@@ -52,6 +52,7 @@ type side struct {
 	lastOut  time.Duration // the transport took one, or was given the first
 	draining time.Duration // since; 0 if not
 	begun    time.Duration // a frame that is not whole; 0 if there is none
+	dry      time.Duration // the connection's window was used up, or nearly; 0 if it is not
 	asleep   time.Duration // until
 	awake    time.Duration // since; it ticked in time from then on
 	fair     fairness
@@ -86,7 +87,7 @@ func (sd *side) init(w *World, client bool) {
 	sd.cfg = core.Config{
 		Profile: core.BaseOnly, FrameSize: s.FrameSize, SendQueue: s.SendQueue, MaxChannels: s.MaxChannels,
 		StartWindow: s.Window, MaxWindow: s.MaxWindow, ConnWindow: s.ConnWindow, ConnMemory: int64(s.Memory),
-		Compression: s.Zip > 0, StrictPriority: s.Strict, Pool: w.pool,
+		MaxFrame: s.MaxFrame, Compression: s.Zip > 0, StrictPriority: s.Strict, Pool: w.pool,
 	}
 	if s.Extended {
 		sd.cfg.Profile = core.Negotiate

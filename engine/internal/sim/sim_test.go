@@ -16,7 +16,7 @@ func slice() uint64 {
 	case testing.Short():
 		return 500
 	case pool.Poison && raceEnabled:
-		return 100
+		return 300
 	case pool.Poison, raceEnabled:
 		return 700
 	}
@@ -38,7 +38,7 @@ func TestWorlds(t *testing.T) {
 	t.Logf("%d worlds, %d steps, %d frames, %d bytes verified", s.Worlds, s.Steps, s.Frames, s.Verified)
 }
 
-// checkCoverage checks that every kind of operation happened, every event, and every frame in every state.
+// checkCoverage checks that every kind of operation happened, and every event.
 func checkCoverage(t *testing.T, s *Stats) {
 	for kind, n := range s.Ops {
 		if n == 0 {
@@ -48,13 +48,6 @@ func checkCoverage(t *testing.T, s *Stats) {
 	for kind, n := range s.Events {
 		if n == 0 && kind > 0 && core.EventKind(kind) != core.Greeted {
 			t.Errorf("no event %s", eventNames[kind])
-		}
-	}
-	for st, row := range s.Seen {
-		for typ := 1; typ <= 8; typ++ {
-			if row[typ] == 0 && typ != 6 && typ != 7 && (typ != 1 || core.State(st) < core.StateAbandoned) {
-				t.Errorf("no frame of type %d in state %d", typ, st)
-			}
 		}
 	}
 }

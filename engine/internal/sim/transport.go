@@ -8,10 +8,6 @@ import (
 
 var errBroken = errors.New("connection reset by peer")
 
-// lateSlack is how many late frames without data each channel has credit for. A correct peer can send more: it
-// grants bytes as they are read, and does not know yet that the channel has ended (testdata/known/late-grants.sim).
-const lateSlack = 4
-
 // transport does an operation of the link at side s.
 func (w *World) transport(s int, kind Kind, op *Op) {
 	sd, l := &w.sides[s], &w.links[s]
@@ -82,6 +78,20 @@ func (w *World) feed(s int, p []byte) {
 	} else {
 		w.arrived(s)
 	}
+	if w.setup.Extended {
+		w.measure(s)
+	}
+}
+
+// measure notes since when what side s may send in all is less than it would send.
+func (w *World) measure(s int) {
+	sd := &w.sides[s]
+	switch v := sd.conn.Look(w.now); {
+	case !v.Extended || v.Out >= 1024:
+		sd.dry = 0
+	case sd.dry == 0:
+		sd.dry = w.now
+	}
 }
 
 // arrived takes the frames that are whole at side s from the way.
@@ -92,14 +102,6 @@ func (w *World) arrived(s int) {
 		f := &l.flights[l.first]
 		l.first++
 		sd.begun = 0
-		if f.ch != nil && f.kind != 3 {
-			e := &f.ch.ends[s]
-			if ended := e.finOut && e.finCame; e.expired || e.reset || e.refused || ended && e.over {
-				if e.lates++; e.lates > lateSlack {
-					w.dribbled = true
-				}
-			}
-		}
 		switch f.kind {
 		case 1:
 			f.ch.ends[s].heard = true
@@ -251,6 +253,7 @@ func (w *World) build(s int) bool {
 		w.model.limbo = 0
 	}
 	sd.fair.after(w, s)
+	w.measure(s)
 	return true
 }
 

@@ -21,32 +21,31 @@ type World struct {
 	// Unfinished leaves out the liveness phase.
 	Unfinished bool
 
-	setup    Setup
-	pool     *pool.Pool
-	now      time.Duration
-	sides    [2]side
-	links    [2]link       // to each side
-	chans    [2][]*channel // by who opened them, in order
-	spare    []*channel    // to be used again
-	all      []*channel    // of this world
-	model    model         // of the core whose peer is a script
-	batch    [1 << 20]byte // scratch
-	zeros    [8192]byte    // of what it does not care about
-	noise    uint64        // state of what the hostile peer makes up
-	hash     uint64        // of all that happened
-	step     int           // the operation that runs
-	alive    bool          // the liveness phase
-	since    time.Duration // it began
-	patient  time.Duration // how long things may take in it
-	sound    bool          // both connections run, and nothing was changed on the way
-	split    uint64        // not 0: deliveries come in pieces, as this number says
-	turn     int           // of the round of checks
-	dribbled bool          // more late frames came than SPEC section 2 has credit for
-	touched  []*channel    // scratch
-	fail     *Failure      // the first
-	peer     hostile       // the script
-	ev       core.Event    // scratch
-	view     [2]core.ChannelView
+	setup   Setup
+	pool    *pool.Pool
+	now     time.Duration
+	sides   [2]side
+	links   [2]link       // to each side
+	chans   [2][]*channel // by who opened them, in order
+	spare   []*channel    // to be used again
+	all     []*channel    // of this world
+	model   model         // of the core whose peer is a script
+	batch   [1 << 20]byte // scratch
+	zeros   [8192]byte    // of what it does not care about
+	noise   uint64        // state of what the hostile peer makes up
+	hash    uint64        // of all that happened
+	step    int           // the operation that runs
+	alive   bool          // the liveness phase
+	since   time.Duration // it began
+	patient time.Duration // how long things may take in it
+	sound   bool          // both connections run, and nothing was changed on the way
+	split   uint64        // not 0: deliveries come in pieces, as this number says
+	turn    int           // of the round of checks
+	touched []*channel    // scratch
+	fail    *Failure      // the first
+	peer    hostile       // the script
+	ev      core.Event    // scratch
+	view    [2]core.ChannelView
 }
 
 // Failure is what an oracle found.
@@ -100,7 +99,6 @@ func (w *World) Hash() uint64 { return w.hash }
 func (w *World) begin(s Setup) {
 	w.setup = s.sane()
 	w.now, w.hash, w.step, w.alive, w.fail, w.sound, w.turn = epoch, s.Seed, 0, false, nil, true, 0
-	w.dribbled = false
 	w.noise = mix(s.Seed)
 	w.spare = append(w.spare, w.all...)
 	w.all = w.all[:0]

@@ -228,6 +228,24 @@ func Writev(fd int, pieces [][]byte, iov []unix.Iovec) (int, error) {
 	return int(n), nil
 }
 
+// SendMore is Writev for a socket to which more is written at once, so that no packet ends in between.
+func SendMore(fd int, pieces [][]byte, iov []unix.Iovec) (int, error) {
+	iov = iov[:len(pieces)]
+	for i, p := range pieces {
+		iov[i].Base = unsafe.SliceData(p)
+		iov[i].SetLen(len(p))
+	}
+	msg := unix.Msghdr{Iov: &iov[0]}
+	msg.SetIovlen(len(iov))
+	n, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)),
+		unix.MSG_MORE|unix.MSG_NOSIGNAL)
+	clear(iov) // it must keep nothing alive
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
+
 func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }
 
 func flag(on bool) int {

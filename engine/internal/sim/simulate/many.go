@@ -37,42 +37,51 @@ func many(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	start := time.Now()
 	busy := cpuTime()
 	workers := make([]worker, o.workers)
+	bar := newProgress(o, stderr)
+	var hangs *sim.Failure
+	together(o.workers, func(i int) { fl.work(o, &workers[i], start) }, func() bool {
+		took := time.Since(start)
+		bar.show(took, fl)
+		if ctx.Err() != nil || o.duration > 0 && took >= o.duration {
+			fl.stop.Store(true)
+		}
+		hangs = hung(workers, took)
+		return hangs == nil
+	})
+	bar.clear()
+	if hangs != nil {
+		fmt.Fprintf(stdout, "FAILED %v\nagain: scripts/simulate -seed %d -v\n", hangs, hangs.Seed)
+		return hangs
+	}
+	summary(stdout, &fl.stats, time.Since(start), cpuTime()-busy)
+	if fl.fail != nil {
+		return report(o, sim.Expand(fl.fail.Seed), fl.fail, stdout)
+	}
+	return nil
+}
+
+// together has so many workers work, and calls look five times a second until all are through, or it returns
+// false.
+func together(workers int, work func(worker int), look func() bool) {
 	var all sync.WaitGroup
 	for i := range workers {
-		all.Go(func() { fl.work(o, &workers[i], start) })
+		all.Go(func() { work(i) })
 	}
 	done := make(chan struct{})
 	go func() {
 		all.Wait()
 		close(done)
 	}()
-	bar := newProgress(o, stderr)
-	for running := true; running; {
+	for {
 		select {
 		case <-done:
-			running = false
-		case <-ctx.Done():
-			fl.stop.Store(true)
-			<-done
-			running = false
+			return
 		case <-time.After(200 * time.Millisecond):
-			bar.show(time.Since(start), fl)
-			if o.duration > 0 && time.Since(start) >= o.duration {
-				fl.stop.Store(true)
-			}
-			if f := hung(workers, time.Since(start)); f != nil {
-				bar.clear()
-				fmt.Fprintf(stdout, "FAILED %v\nagain: scripts/simulate -seed %d -v\n", f, f.Seed)
-				return f
+			if !look() {
+				return
 			}
 		}
 	}
-	bar.clear()
-	summary(stdout, &fl.stats, time.Since(start), cpuTime()-busy)
-	if fl.fail != nil {
-		return report(o, sim.Expand(fl.fail.Seed), fl.fail, stdout)
-	}
-	return nil
 }
 
 // work runs worlds until there were enough.
