@@ -2,49 +2,67 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math"
-	"os"
 	"path"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
 
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 	"github.com/sscd-io/sscd/engine"
 	"github.com/sscd-io/sscd/engine/file"
 )
 
+// download is what sscd get is to do.
+type download struct {
+	path   string     // on the server
+	part   file.Range // of the file; while it is resumed, what is not there yet
+	resume bool
+	out    *output
+}
+
 // getWindow is what may be under way of a file from the start, in bytes.
 const getWindow = 1 << 20
 
-// get fetches a file.
+// get fetches a file from a server.
 func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flag.NewFlagSet("sscd get", flag.ContinueOnError)
-	output := f.String("o", "", "write to this `file`; - is standard output; the last part of PATH unless given")
-	resume := f.Bool("C", false, "go on behind what the output already has")
-	quiet := f.Bool("q", false, "show no progress")
+	var d download
+	name := f.String("o", "",
+		"`file` to write; - is standard output, and by default it is called as on the server. It is FILE.part while "+
+			"it is incomplete, and replaces what is called FILE in the end")
+	f.BoolVar(&d.resume, "resume", false, "go on with FILE.part, if there is one of the same state of the file")
+	f.BoolVar(&d.resume, "C", false, "short for --resume")
+	f.Int64Var(&d.part.From, "offset", 0, "get what comes behind so many `bytes`")
+	f.Int64Var(&d.part.Length, "length", 0, "get so many `bytes`; 0 means up to the end")
+	quiet := f.Bool("q", false, "show no progress; it is shown on terminals only")
 	timeout := f.Duration("timeout", 10*time.Second, "to connect, and to open the channel")
 	credentials := flags.Credentials(f)
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := parseMixed(f, args, stderr)
 	if err != nil {
 		return err
 	}
 	if len(rest) != 2 {
 		return flags.Usage("get takes an address and a path")
 	}
-	if *output == "" {
-		*output = path.Base(rest[1])
+	d.path = rest[1]
+	if *name == "" {
+		*name = path.Base(d.path)
 	}
-	if *output == "-" && *resume {
-		return flags.Usage("-C goes with a file, not with standard output")
+	switch {
+	case d.part.From < 0 || d.part.Length < 0:
+		return flags.Usage("--offset and --length are not negative")
+	case d.resume && d.part != file.Range{}:
+		return flags.Usage("only whole files can be resumed, not parts")
+	case d.resume && *name == "-":
+		return flags.Usage("standard output can't be resumed")
 	}
 	secret, err := flags.ReadCredentials(*credentials)
 	if err != nil {
+		return err
+	}
+	if d.out, err = newOutput(*name, stdout, d.part == file.Range{}); err != nil {
 		return err
 	}
 	dialing, cancel := context.WithTimeout(ctx, *timeout)
@@ -54,126 +72,114 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer session.Close()
-	stop := context.AfterFunc(ctx, func() { session.Close() })
-	defer stop()
-	fetch := func(off int64) (io.Reader, int64, error) { return openFile(dialing, session, rest[1], off) }
 	if *quiet {
 		stderr = io.Discard
 	}
-	if *output == "-" {
-		return fetchInto(stdout, 0, fetch, stderr)
+	if err := d.run(ctx, dialing, session, stderr); err != nil {
+		return errors.Join(err, d.out.abandon())
 	}
-	return fetchFile(*output, *resume, fetch, stderr)
+	return d.out.finish()
 }
 
-// openFile opens a channel for a file from off on, and returns how many bytes come.
-func openFile(ctx context.Context, s *engine.Session, name string, off int64) (io.Reader, int64, error) {
-	o := engine.OpenOptions{Target: "file:" + name}
-	if off > 0 {
-		o.Metadata = binary.BigEndian.AppendUint64(nil, uint64(off))
-	}
-	st, err := s.Open(ctx, o)
-	if err != nil {
-		return nil, 0, explain(name, err)
-	}
-	var head [file.HeadSize]byte
-	if _, err := io.ReadFull(st, head[:]); err != nil {
-		return nil, 0, explain(name, err)
-	}
-	n := binary.BigEndian.Uint64(head[:])
-	if n > math.MaxInt64 {
-		return nil, 0, fmt.Errorf("%s: the server says that it has %d bytes", name, n)
-	}
-	return st, int64(n), nil
-}
-
-// explain is err, in words if it is why a file is not sent.
-func explain(name string, err error) error {
-	var end *engine.ChannelError
-	if errors.As(err, &end) && end.Remote {
-		switch end.Code {
-		case file.NotFound:
-			return fmt.Errorf("%s: no such file on the server", name)
-		case file.Forbidden:
-			return fmt.Errorf("%s: the server does not let it be read", name)
-		case file.NotRegular:
-			return fmt.Errorf("%s: not a regular file", name)
-		case file.BadRange:
-			return fmt.Errorf("%s: the server has less of it than is here", name)
-		case engine.Refused:
-			return fmt.Errorf("%s: the server serves no files", name)
+// parseMixed parses flags also behind and between other arguments.
+func parseMixed(f *flag.FlagSet, args []string, stderr io.Writer) (rest []string, err error) {
+	for {
+		args, err = flags.Parse(f, args, stderr)
+		if err != nil || len(args) == 0 {
+			return rest, err
 		}
+		rest, args = append(rest, args[0]), args[1:]
 	}
-	return fmt.Errorf("%s: %w", name, err)
 }
 
-// fetchFile writes a file to the file output. What it had stays until the server has answered.
-func fetchFile(
-	output string, resume bool, fetch func(off int64) (io.Reader, int64, error), progress io.Writer,
-) (err error) {
-	var off int64
-	if resume {
-		switch info, err := os.Stat(output); {
-		case err == nil:
-			off = info.Size()
-		case !errors.Is(err, os.ErrNotExist):
+// run transfers the file. dialing bounds the wait for the server's answer.
+func (d *download) run(ctx, dialing context.Context, session *engine.Session, stderr io.Writer) error {
+	var known file.Header
+	resumed := false
+	if d.resume {
+		var err error
+		if d.part.From, known, resumed, err = d.out.begun(); err != nil {
 			return err
 		}
 	}
-	w := &lateFile{name: output, flags: os.O_WRONLY | os.O_CREATE | os.O_TRUNC}
-	if resume {
-		w.flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	return fetchInto(w, off, func(off int64) (io.Reader, int64, error) {
-		r, n, err := fetch(off)
-		if err == nil {
-			err = w.open()
-		}
-		return r, n, err
-	}, progress)
-}
-
-// fetchInto writes what fetch brings from off on to w, and checks that all came.
-func fetchInto(
-	w io.Writer, off int64, fetch func(off int64) (io.Reader, int64, error), progress io.Writer,
-) error {
-	r, n, err := fetch(off)
+	stream, err := session.Open(dialing, file.Request(d.path, d.part))
 	if err != nil {
+		return d.refused(err, resumed)
+	}
+	defer stream.Close()
+	stop := context.AfterFunc(ctx, func() { stream.Close() })
+	defer stop()
+
+	header, err := file.ReadHeader(stream)
+	if end := (*engine.ChannelError)(nil); errors.As(err, &end) {
+		return d.refused(err, resumed)
+	}
+	if err != nil {
+		return d.short(ctx, 0, err)
+	}
+	if resumed && header != known {
+		return d.changed()
+	}
+	want, ok := d.part.Of(header.Size)
+	if !ok {
+		return fmt.Errorf("the server promised a part of %d bytes that reaches beyond them", header.Size)
+	}
+	if err := d.out.begin(header, resumed); err != nil {
 		return err
 	}
-	bar := progressbar.NewOptions64(off+n, progressbar.OptionSetWriter(progress), progressbar.OptionShowBytes(true),
-		progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish())
-	bar.Set64(off)
-	got, err := io.Copy(io.MultiWriter(w, bar), r)
-	bar.Finish()
-	switch {
-	case err != nil:
-		return fmt.Errorf("%d of %d bytes came: %w", got, n, err)
-	case got != n:
-		return fmt.Errorf("%d of %d bytes came", got, n)
+	bar := newProgress(stderr, want)
+	defer bar.end()
+	n, err := io.CopyN(d.out, io.TeeReader(stream, bar), want)
+	if err != nil {
+		return d.short(ctx, n, err)
+	}
+	// Only the end says that all was as it should be (SPEC section 3, HEADER_CRC).
+	if n, err := io.ReadFull(stream, make([]byte, 1)); n > 0 {
+		return fmt.Errorf("more came than the %d bytes that were promised", want)
+	} else if err != io.EOF {
+		return d.short(ctx, want, err)
 	}
 	return nil
 }
 
-// lateFile is a file that is opened when it is needed.
-type lateFile struct {
-	name  string
-	flags int
-	f     *os.File
-}
-
-func (l *lateFile) open() (err error) {
-	l.f, err = os.OpenFile(l.name, l.flags, 0o666)
-	return err
-}
-
-func (l *lateFile) Write(p []byte) (int, error) { return l.f.Write(p) }
-
-func (l *lateFile) Close() error {
-	if l.f == nil {
-		return nil
+// refused says why the server did not send the file.
+func (d *download) refused(err error, resumed bool) error {
+	var end *engine.ChannelError
+	if !errors.As(err, &end) || !end.Remote {
+		return fmt.Errorf("asking for %q: %w", d.path, err)
 	}
-	return l.f.Close()
+	switch end.Code {
+	case file.NotFound:
+		return fmt.Errorf("the server has no file %q", d.path)
+	case file.NotRegular:
+		return fmt.Errorf("%q is not a regular file", d.path)
+	case file.BadRange:
+		if resumed {
+			return d.changed()
+		}
+		return fmt.Errorf("%q is too short for that offset and length", d.path)
+	case engine.Refused:
+		return fmt.Errorf("the server gives no files, or not now: %w", err)
+	}
+	return fmt.Errorf("asking for %q: %w", d.path, err)
+}
+
+// changed says that what is there is no part of what the server has.
+func (d *download) changed() error {
+	part := d.out.partName()
+	return fmt.Errorf("%q has changed since %s was begun; without --resume it is fetched anew", d.path, part)
+}
+
+// short says that the transfer ended after n bytes.
+func (d *download) short(ctx context.Context, n int64, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		err = errors.New("interrupted")
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		err = errors.New("the server ended it too early")
+	}
+	if d.out.resumable() {
+		return fmt.Errorf("%w, after %d bytes; --resume goes on with %s", err, n, d.out.partName())
+	}
+	return fmt.Errorf("%w, after %d bytes", err, n)
 }

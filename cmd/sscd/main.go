@@ -2,7 +2,7 @@
 //
 //	sscd serve                          echo, discard and source:N on 127.0.0.1:21331
 //	sscd connect 127.0.0.1:21331 echo   standard input and output over one channel
-//	sscd get 127.0.0.1:21331 PATH       a file of one that serves with --files
+//	sscd get 127.0.0.1:21331 a/b        a file of a server that was given --files
 package main
 
 import (

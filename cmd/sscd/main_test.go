@@ -72,6 +72,13 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		{"connect", "address"},
 		{"connect a b c", "address"},
 		{"connect --no-such-flag a", "-no-such-flag"},
+		{"serve --max-files -1", "--max-files"},
+		{"get a", "a path"},
+		{"get a b c", "a path"},
+		{"get a b --no-such-flag", "-no-such-flag"},
+		{"get --offset -1 a b", "negative"},
+		{"get -C --length 1 a b", "resumed"},
+		{"get --resume a b -o -", "resumed"},
 	} {
 		start(t, nil, sscd, strings.Fields(c.args)...).wantComplaint(2, c.about)
 	}
@@ -84,7 +91,7 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 			t.Errorf("sscd %v says:\n%s", args, said)
 		}
 	}
-	for _, args := range []string{"help", "serve --help", "connect --help"} {
+	for _, args := range []string{"help", "serve --help", "connect --help", "get --help"} {
 		p := start(t, nil, sscd, strings.Fields(args)...)
 		p.wantStatus(0)
 		if said := p.stdout.String() + p.stderr.String(); !strings.HasPrefix(said, "usage") {

@@ -6,14 +6,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 	"github.com/sscd-io/sscd/engine"
-	"github.com/sscd-io/sscd/engine/builtin"
-	"github.com/sscd-io/sscd/engine/file"
 )
 
 // defaultAddr is where sscd serves.
@@ -22,7 +19,7 @@ const defaultAddr = "127.0.0.1:21331"
 // serve serves until ctx is done, then lets channels end.
 func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("sscd serve", flag.ContinueOnError)
-	cfg := engine.Config{Handler: builtin.New(), Logger: slog.New(slog.NewTextHandler(stderr, nil))}
+	cfg := engine.Config{Logger: slog.New(slog.NewTextHandler(stderr, nil))}
 	addr := f.String("listen", defaultAddr, "`address` to listen on: host:port, or the path of a Unix socket")
 	insecure := f.Bool("insecure", false, "allow an address that is not loopback, in clear text")
 	f.StringVar((*string)(&cfg.Backend), "backend", "epoll", "how sockets are served: epoll or net")
@@ -31,7 +28,8 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.IntVar(&cfg.Socket.Backlog, "backlog", 0, "of listen(2); 0 means the system's largest")
 	f.BoolVar(&cfg.Socket.ReusePort, "reuseport", false, "SO_REUSEPORT, with a listening socket for each loop")
 	f.DurationVar(&cfg.Timeouts.Drain, "drain", 30*time.Second, "how long channels may go on after SIGTERM")
-	files := f.String("files", "", "serve the files below this `directory`, as file:PATH")
+	dir := f.String("files", "", "serve the regular files under a `directory`, as file:PATH")
+	maxFiles := f.Int("max-files", 0, "files under way at a time; 0 means 128")
 	credentials := flags.Credentials(f)
 	flags.Limits(f, &cfg)
 	flags.Socket(f, &cfg.Socket)
@@ -45,20 +43,18 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	if !*insecure && !isLoopback(*addr) {
 		return flags.Usage("%s is not a loopback address, and nothing is encrypted: --insecure allows it", *addr)
 	}
+	app, err := newApplication(*dir, *maxFiles)
+	if err != nil {
+		return err
+	}
+	defer app.close()
+	cfg.Handler = app
 	secret, err := flags.ReadCredentials(*credentials)
 	if err != nil {
 		return err
 	}
 	if secret != nil {
 		cfg.Authorize = engine.Secret(secret)
-	}
-	if *files != "" {
-		root, err := os.OpenRoot(*files)
-		if err != nil {
-			return flags.UsageError{Err: err}
-		}
-		defer root.Close()
-		cfg.Handler = file.New(root, cfg.Handler)
 	}
 	e, err := engine.Start(cfg)
 	if err != nil {

@@ -1,0 +1,129 @@
+package file
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"github.com/sscd-io/sscd/engine"
+)
+
+// Handler serves files. Use it by pointer; one serves any number of channels.
+//
+// Files are looked up and opened on goroutines of their own, since a disk may take its time.
+type Handler struct {
+	// Root is the directory. It is borrowed: close it behind the engine.
+	Root *os.Root
+
+	// MaxFiles is how many transfers there may be at a time, each of which holds a descriptor; 0 means 128. More
+	// are refused with engine.Refused.
+	MaxFiles int
+
+	files atomic.Int64
+}
+
+// defaultMaxFiles is half of the descriptors that engines leave for other things than connections.
+const defaultMaxFiles = 128
+
+var _ engine.HalfCloser = (*Handler)(nil)
+
+// transfer is a channel on which a file goes.
+type transfer struct {
+	users atomic.Int32 // the channel, and who opens the file
+}
+
+// Serves returns whether OnOpen of a Handler accepted the channel. So an application with other targets too knows
+// whose the calls for a channel are.
+func Serves(ch engine.Channel) bool {
+	_, ok := ch.Context().(*transfer)
+	return ok
+}
+
+// OnOpen implements engine.Handler.
+func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer {
+	path, ok := strings.CutPrefix(string(r.Target), Prefix)
+	if !ok {
+		return engine.Answer{Code: engine.Refused}
+	}
+	part, err := parseRange(r.Metadata)
+	if err != nil {
+		return engine.Answer{Code: BadRange}
+	}
+	if !h.book() {
+		return engine.Answer{Code: engine.Refused}
+	}
+	t := new(transfer)
+	t.users.Store(2)
+	ch.SetContext(t)
+	go func() {
+		code := h.send(ch, path, part)
+		h.release(t)
+		if code != engine.NoError {
+			ch.Reset(code)
+		}
+	}()
+	return engine.Answer{}
+}
+
+// book counts one more transfer, if there may be one.
+func (h *Handler) book() bool {
+	limit := int64(h.MaxFiles)
+	if limit == 0 {
+		limit = defaultMaxFiles
+	}
+	if h.files.Add(1) > limit {
+		h.files.Add(-1)
+		return false
+	}
+	return true
+}
+
+// release counts one less when the transfer has no users any more: a channel can end while its file is being opened.
+func (h *Handler) release(t *transfer) {
+	if t.users.Add(-1) == 0 {
+		h.files.Add(-1)
+	}
+}
+
+// send queues the answer and the end behind it, or returns why not.
+func (h *Handler) send(ch engine.Channel, path string, part Range) engine.Code {
+	f, header, code := open(h.Root, path)
+	if code != engine.NoError {
+		return code
+	}
+	n, ok := part.Of(header.Size)
+	if !ok {
+		f.Close()
+		return BadRange
+	}
+	err := ch.Send(header.Append(nil))
+	if err == nil {
+		err = ch.SendFile(f, part.From, n)
+	}
+	switch {
+	case err == nil: // f is the engine's
+	case errors.Is(err, engine.ErrWouldBlock): // nothing waits on the channel: it is memory that lacks
+		f.Close()
+		return engine.Refused
+	default:
+		f.Close()
+		return engine.Internal
+	}
+	if ch.CloseWrite() != nil {
+		ch.Close() // a peer that takes no FIN
+	}
+	return engine.NoError
+}
+
+// OnData implements engine.Handler. It drops what comes.
+func (h *Handler) OnData(engine.Channel, []byte) {}
+
+// OnEnd implements engine.HalfCloser. A client may have nothing to say and wait for the file.
+func (h *Handler) OnEnd(engine.Channel) {}
+
+// OnWritable implements engine.Handler.
+func (h *Handler) OnWritable(engine.Channel) {}
+
+// OnClose implements engine.Handler.
+func (h *Handler) OnClose(ch engine.Channel, _ error) { h.release(ch.Context().(*transfer)) }
