@@ -29,7 +29,7 @@ func Socket(f *flag.FlagSet, s *engine.SocketConfig) {
 	const zero = "; 0 means the system's default"
 	f.IntVar(&s.ReadBuffer, "rcvbuf", 0, "SO_RCVBUF in `bytes`"+zero)
 	f.IntVar(&s.WriteBuffer, "sndbuf", 0, "SO_SNDBUF in `bytes`"+zero)
-	f.IntVar(&s.NotSentLowat, "notsent-lowat", 0, "TCP_NOTSENT_LOWAT in `bytes`: what may wait in the kernel unsent; 0 means 65,536")
+	f.IntVar(&s.NotSentLowat, "notsent-lowat", 0, "TCP_NOTSENT_LOWAT in `bytes`, waiting in the kernel; 0 means 65,536")
 	f.DurationVar(&s.UserTimeout, "user-timeout", 0, "TCP_USER_TIMEOUT"+zero)
 	f.BoolVar(&s.QuickAck, "quickack", false, "TCP_QUICKACK")
 	f.BoolFunc("nodelay", "TCP_NODELAY; --nodelay=false leaves Nagle's algorithm on (default true)",
