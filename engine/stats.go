@@ -22,6 +22,7 @@ type Stats struct {
 	FramesIn, FramesOut uint64
 	BytesIn, BytesOut   uint64 // of frames, headers included
 	Reads, Writes       uint64 // system calls that brought or took some of them
+	FileFetches         uint64 // times that bytes of SendFile were not in memory and had to be read ahead
 
 	// How often a limit of Config was reached, and what came of it.
 	SendsBlocked    uint64 // Send said ErrWouldBlock, or Write waited: SendQueue, ConnMemory, Memory
@@ -85,6 +86,7 @@ func (s *Stats) addCounters(l *loop.Loop) {
 	s.BytesOut += l.Stats.BytesOut.Load()
 	s.Reads += l.Stats.Reads.Load()
 	s.Writes += l.Stats.Writes.Load()
+	s.FileFetches += l.Stats.Fetches.Load()
 	s.OpensScarce += l.Arena.Scarce.Load()
 	s.LateFrames += l.Arena.Late.Load()
 	s.Panics += l.Stats.Panics.Load()
