@@ -53,7 +53,7 @@ func newDrain(ctx context.Context, r *run, channels int, f codec.Features) (*dra
 // open begins to read, and opens the channels; target says what each is for.
 func (d *drain) open(target func(i int) string) error {
 	go func() {
-		if err := d.read(); err != nil && !d.run.stopped.Load() {
+		if err := d.read(); !d.run.stopped.Load() {
 			d.run.lose(fmt.Errorf("a connection ended: %w", err))
 		}
 	}()

@@ -27,17 +27,18 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("sscd-bench", flag.ContinueOnError)
 	f.StringVar(&o.Addr, "addr", "", "`address` of the server; empty means one of our own")
 	f.StringVar((*string)(&o.Mode), "mode", string(o.Mode),
-		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall, urgent, fair, file or\n"+
-			"fanout")
-	f.IntVar(&o.Conns, "conns", o.Conns, "connections; mode flood: those that misbehave; modes flood and fanout: 100 unless given")
+		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall, urgent, fair, file\n"+
+			"or fanout")
+	f.IntVar(&o.Conns, "conns", o.Conns,
+		"connections; mode flood: those that misbehave; modes flood and fanout: 100 unless given")
 	f.IntVar(&o.Channels, "channels", o.Channels,
 		"channels on each connection; mode flood: as many as a connection may have open; mode urgent: downloads,\n"+
 			"16 unless given; modes file, fanout: 4 and 1,000 unless given")
 	f.IntVar(&o.Size, "size", o.Size, "`bytes` of a message; mode rtt: 16,384 unless given")
 	f.IntVar(&o.Depth, "depth", o.Depth, "messages under way on a channel; mode open: opens on a connection")
 	f.DurationVar(&o.Duration, "duration", o.Duration,
-		"of what is measured; of each part in modes rtt and flood, 5s unless given, and in the\n"+
-			"other comparisons, 2s")
+		"of what is measured; of each part in modes rtt and flood, 5s unless given, and in the other\n"+
+			"comparisons, 2s")
 	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "before it")
 	f.IntVar(&o.Rate, "rate", 0, "mode echo: messages a second in all, sent when due; 0 means when answers come.\n"+
 		"Mode flood: frames a second in all; 0 means as fast as they go")
