@@ -155,6 +155,8 @@ func TestWrongOptions(t *testing.T) {
 		{func(o *Options) { *o = Defaults(RTT); o.RTTs[0] = -1 }, "an RTT is -1ns"},
 		{func(o *Options) { *o = Defaults(RTT); o.Addr = "localhost:1" }, "no address to give"},
 		{func(o *Options) { *o = Defaults(Stall); o.Channels = 1 }, "two or more channels"},
+		{func(o *Options) { *o = Defaults(File); o.Conns = 2 }, "mode file needs one connection"},
+		{func(o *Options) { *o = Defaults(File); o.FileBytes = 0 }, "the file has 0 bytes"},
 		{func(o *Options) { *o = Defaults(Flood); o.Floods = []string{"x"} }, `no flood "x"; there are [legal rapid-reset`},
 	} {
 		o := Defaults(Echo)

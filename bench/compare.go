@@ -25,6 +25,10 @@ func Compare(ctx context.Context, o Options, server ServerConfig, p Program, pro
 		return measureUrgent(ctx, o, server, p, progress)
 	case Fair:
 		return measureShares(ctx, o, server, p, progress)
+	case File:
+		return measureFile(ctx, o, server, p, progress)
+	case Fanout:
+		return measureFanout(ctx, o, server, p, progress)
 	}
 	return nil, fmt.Errorf("mode %s is for Run", o.Mode)
 }

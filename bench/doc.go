@@ -7,7 +7,7 @@
 //	open      channels opened and closed, depth of them under way on each connection
 //	idle      channels opened and left alone: what they cost in memory
 //
-// Five more modes compare runs with each other:
+// Seven more modes compare runs with each other:
 //
 //	rtt       one channel's throughput at round trip times, with a fixed window and with one that grows;
 //	          a relay between client and server delays what they say, and does not limit it
@@ -16,6 +16,8 @@
 //	stall     throughput of all channels but one, while that one is read and while it is not
 //	urgent    round trips of short messages on one channel, alone and beside downloads, with priorities and without
 //	fair      what share of a connection equal channels get, and channels of all priorities
+//	file      what a download of a file costs by sendfile, by reading it, and without frames; and from the disk
+//	fanout    what a message for all channels costs for each, with Broadcast and with Send
 //
 // Start reading at [Run], then [Compare]. The server is somebody else's, or a process of its own that
 // [Program.StartServer] starts, so that the two CPU times are told apart. What attacks is a process too, so

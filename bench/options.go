@@ -24,12 +24,14 @@ const (
 	Stall    Mode = "stall"
 	Urgent   Mode = "urgent"
 	Fair     Mode = "fair"
+	File     Mode = "file"
+	Fanout   Mode = "fanout"
 )
 
 // Modes lists the modes of Run, and Comparisons those of Compare.
 var (
 	Modes       = []Mode{Echo, Upload, Download, Open, Idle}
-	Comparisons = []Mode{RTT, Flood, Stall, Urgent, Fair}
+	Comparisons = []Mode{RTT, Flood, Stall, Urgent, Fair, File, Fanout}
 )
 
 // Options are what to measure and how. Defaults gives the standard ones.
@@ -46,6 +48,8 @@ type Options struct {
 
 	RTTs   []time.Duration `json:"rtts,omitempty"`   // mode rtt
 	Floods []string        `json:"floods,omitempty"` // mode flood: which; empty means all
+
+	FileBytes int64 `json:"file_bytes,omitempty"` // mode file: how long the file is
 
 	// Client is how this side serves its connections.
 	Client engine.Config `json:"-"`
@@ -69,6 +73,10 @@ func Defaults(m Mode) Options {
 		o.Duration = 2 * time.Second
 	case Urgent:
 		o.Channels, o.Duration = 16, 2*time.Second
+	case File:
+		o.Channels, o.Duration, o.FileBytes = 4, 2*time.Second, 256<<20
+	case Fanout:
+		o.Conns, o.Channels, o.Duration = 100, 1000, 2*time.Second
 	}
 	return o
 }
@@ -115,8 +123,10 @@ func (o *Options) checkComparison() error {
 		return fmt.Errorf("mode %s needs one connection", Urgent)
 	case o.Mode == Stall && (o.Conns != 1 || o.Channels < 2):
 		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
-	case o.Mode == Fair && o.Conns != 1:
-		return fmt.Errorf("mode %s needs one connection", Fair)
+	case (o.Mode == Fair || o.Mode == File) && o.Conns != 1:
+		return fmt.Errorf("mode %s needs one connection", o.Mode)
+	case o.Mode == File && o.FileBytes < 1:
+		return fmt.Errorf("the file has %d bytes, not 1 or more", o.FileBytes)
 	}
 	return checkFloods(o.Floods)
 }

@@ -18,6 +18,7 @@ type Program string
 const (
 	serverProcess = "server-process"
 	attackProcess = "attack-process"
+	bareProcess   = "bare-process"
 )
 
 // Process returns what a program that was run with these arguments is to do instead of measuring, or nil.
@@ -30,6 +31,8 @@ func Process(args []string) func(in io.Reader, out io.Writer) error {
 		return serveMain
 	case attackProcess:
 		return attackMain
+	case bareProcess:
+		return bareMain
 	}
 	return nil
 }

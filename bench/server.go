@@ -21,6 +21,8 @@ type ServerConfig struct {
 	MaxChannels int
 	Socket      engine.SocketConfig
 	CPUProfile  string // file for a profile of the whole process; empty means none
+	File        string // a file to be served as well, with the target fileTarget; empty means none
+	Group       int    // bytes of the messages for a group of channels to be served instead; 0 means none
 
 	// As in engine.Config.
 	Profile            engine.Profile
@@ -43,11 +45,22 @@ func (s *ServerConfig) Limit(c *engine.Config) {
 // engine is the Config of the server's engine.
 func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
-		Handler: builtin.New(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
+		Handler: s.handler(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
 		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, Compression: s.Compression, StrictPriority: s.StrictPriority,
 		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
+}
+
+// handler is what the server serves.
+func (s *ServerConfig) handler() engine.Handler {
+	switch {
+	case s.Group > 0:
+		return newGroup(s.Group)
+	case s.File != "":
+		return &fileServer{builtin.New(), s.File}
+	}
+	return builtin.New()
 }
 
 // Server is a server in a process of its own.
@@ -90,9 +103,13 @@ func serveMain(in io.Reader, out io.Writer) error {
 		if err := cfg.profile(); err != nil {
 			return "", nil, err
 		}
-		e, err := engine.Start(cfg.engine())
+		c := cfg.engine()
+		e, err := engine.Start(c)
 		if err != nil {
 			return "", nil, err
+		}
+		if g, ok := c.Handler.(*group); ok {
+			go g.cast(e)
 		}
 		addr, err := e.Listen("127.0.0.1:0")
 		if err != nil {

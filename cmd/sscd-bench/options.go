@@ -27,27 +27,32 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f := flag.NewFlagSet("sscd-bench", flag.ContinueOnError)
 	f.StringVar(&o.Addr, "addr", "", "`address` of the server; empty means one of our own")
 	f.StringVar((*string)(&o.Mode), "mode", string(o.Mode),
-		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall, urgent or fair")
-	f.IntVar(&o.Conns, "conns", o.Conns, "connections; mode flood: those that misbehave, 100 unless given")
+		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall, urgent, fair, file\n"+
+			"or fanout")
+	f.IntVar(&o.Conns, "conns", o.Conns,
+		"connections; mode flood: those that misbehave; modes flood and fanout: 100 unless given")
 	f.IntVar(&o.Channels, "channels", o.Channels,
 		"channels on each connection; mode flood: as many as a connection may have open; mode urgent: downloads,\n"+
-			"16 unless given")
+			"16 unless given; modes file, fanout: 4 and 1,000 unless given")
 	f.IntVar(&o.Size, "size", o.Size, "`bytes` of a message; mode rtt: 16,384 unless given")
 	f.IntVar(&o.Depth, "depth", o.Depth, "messages under way on a channel; mode open: opens on a connection")
 	f.DurationVar(&o.Duration, "duration", o.Duration,
-		"of what is measured; of each part in modes rtt and flood, 5s unless given, and stall, urgent and fair, 2s")
+		"of what is measured; of each part in modes rtt and flood, 5s unless given, and in the other\n"+
+			"comparisons, 2s")
 	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "before it")
 	f.IntVar(&o.Rate, "rate", 0, "mode echo: messages a second in all, sent when due; 0 means when answers come.\n"+
 		"Mode flood: frames a second in all; 0 means as fast as they go")
 	rtts := f.String("rtts", "100us,1ms,10ms,60ms,200ms", "mode rtt: round trip `times`, by comma")
 	floods := f.String("floods", "", "mode flood: `names` of floods, by comma; empty means all")
+	f.Int64Var(&o.FileBytes, "file-bytes", 0, "mode file: how long the file is, in `bytes`; 268,435,456 unless given")
 	f.StringVar(&o.json, "json", "", "`file` for the result as well; - means standard output, and no table")
 	client := f.String("client-backend", "", "how this side serves: net or epoll; empty means by the connections")
 	f.StringVar((*string)(&o.server.Backend), "backend", "",
 		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
 	f.IntVar(&o.server.Loops, "loops", 0, "event loops of our own server; 0 means one for each processor")
 	f.StringVar(&o.server.CPUProfile, "cpuprofile", "",
-		"`file` for a CPU profile of our own server; modes that start several keep the last one's")
+		"`file` for a CPU profile of our own server; modes that start several keep the last one's,\n"+
+			"mode file that of the last one that sent by sendfile from memory")
 	var server engine.Config
 	flags.Limits(f, &server)          // of our own server; compression is for both sides
 	flags.Socket(f, &o.server.Socket) // of both sides
@@ -80,10 +85,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 func (o *options) byMode(given map[string]bool) {
 	d := bench.Defaults(o.Mode)
 	for name, fill := range map[string]func(){
-		"conns":    func() { o.Conns = d.Conns },
-		"channels": func() { o.Channels = d.Channels },
-		"size":     func() { o.Size = d.Size },
-		"duration": func() { o.Duration = d.Duration },
+		"conns":      func() { o.Conns = d.Conns },
+		"channels":   func() { o.Channels = d.Channels },
+		"size":       func() { o.Size = d.Size },
+		"duration":   func() { o.Duration = d.Duration },
+		"file-bytes": func() { o.FileBytes = d.FileBytes },
 		"backend": func() {
 			if o.Mode != bench.Stall {
 				o.server.Backend = engine.Epoll
