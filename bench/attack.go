@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -40,6 +41,27 @@ func (p Program) startAttack(ctx context.Context, cfg attackConfig) (*attackers,
 		return nil, err
 	}
 	return &attackers{*started}, nil
+}
+
+// firstFrames is how long attackers may take to begin: they have what others leave of the processors.
+const firstFrames = 20 * time.Second
+
+// begun waits until the attackers have said something.
+func (a *attackers) begun(ctx context.Context) error {
+	for deadline := time.Now().Add(firstFrames); ; {
+		c, err := a.count()
+		switch {
+		case err != nil || c.Frames > 0:
+			return err
+		case time.Now().After(deadline):
+			return errors.New("the attackers do not get to anything: the processors are busy")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // count asks the attackers what they have done.

@@ -163,6 +163,9 @@ func (r *floodRun) attacked(
 		return count, v, err
 	}
 	defer a.Stop()
+	if err = a.begun(ctx); err != nil {
+		return count, v, err
+	}
 	if v, err = r.echo(ctx, progress); err != nil {
 		return count, v, err
 	}

@@ -43,11 +43,17 @@ func TestFloods(t *testing.T) {
 func TestAttackersLearnWhyTheyAreThrownOut(t *testing.T) {
 	o := Defaults(Flood)
 	o.Conns, o.Rate, o.Floods = 2, 2000, []string{"grant-0"}
-	r, err := compare(t, o, ServerConfig{Backend: engine.Net})
-	if err != nil {
-		t.Fatal(err)
+	var r Report
+	var a AttackCount
+	for range 10 { // attackers that get no processor learn nothing
+		var err error
+		if r, err = compare(t, o, ServerConfig{Backend: engine.Net}); err != nil {
+			t.Fatal(err)
+		}
+		if a = r.(*FloodResult).Rows[0].Attack; len(a.Ends) > 0 {
+			break
+		}
 	}
-	a := r.(*FloodResult).Rows[0].Attack
 	if codes := slices.Collect(maps.Keys(a.Ends)); !slices.Equal(codes, []string{"PROTOCOL"}) {
 		t.Errorf("ended by %v", a.Ends)
 	}
