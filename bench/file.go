@@ -42,6 +42,7 @@ type FileRow struct {
 	Way    FileWay     `json:"way"`
 	MBps   Spread      `json:"mb_s"`
 	PerGB  Spread      `json:"server_cpu_s_per_gb"`
+	Both   Spread      `json:"both_cpu_s_per_gb"` // server and client
 	Turn   Spread      `json:"server_longest_turn_ms"`
 	Ahead  Spread      `json:"reads_ahead"`
 	Rounds []FileRound `json:"rounds"`
@@ -51,6 +52,7 @@ type FileRow struct {
 type FileRound struct {
 	MBps  float64 `json:"mb_s"`
 	PerGB float64 `json:"server_cpu_s_per_gb"`
+	Both  float64 `json:"both_cpu_s_per_gb"`
 	Frame float64 `json:"frame_bytes"`            // mean payload; 0 where there are no frames
 	Turn  float64 `json:"server_longest_turn_ms"` // since the server's start, as Ahead is
 	Ahead float64 `json:"reads_ahead"`
@@ -61,6 +63,7 @@ type FileRatio struct {
 	By     FileWay `json:"by"`
 	PerSec Spread  `json:"bytes_per_second"`
 	PerCPU Spread  `json:"bytes_per_server_cpu_second"`
+	PerAll Spread  `json:"bytes_per_cpu_second"` // of server and client
 }
 
 // measureFile is mode file.
