@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine"
@@ -34,7 +35,7 @@ type FileResult struct {
 	Options Options     `json:"options"`
 	Rows    []FileRow   `json:"rows"`
 	Ratios  []FileRatio `json:"ratios"`
-	Note    string      `json:"note,omitempty"` // why a way is missing
+	Note    string      `json:"note,omitempty"` // why rounds of a way are missing
 }
 
 // FileRow is what was measured of a way.
@@ -118,16 +119,24 @@ func makeFile(path string, size int64) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
+// forgetTries is how often the system is asked to forget a file, which it does not while a socket has pages of it.
+const (
+	forgetTries = 20
+	forgetPause = 10 * time.Millisecond
+)
+
 var errNotCold = errors.New("the filesystem keeps the file in memory")
 
 // prepare has the file in memory, or not there, as the way wants it.
 func (way FileWay) prepare(path string) error {
 	if way == FromDisk {
-		gone, err := forget(path)
-		if err == nil && !gone {
-			err = errNotCold
+		for range forgetTries {
+			if gone, err := forget(path); gone || err != nil {
+				return err
+			}
+			time.Sleep(forgetPause)
 		}
-		return err
+		return errNotCold
 	}
 	f, err := os.Open(path)
 	if err != nil {
