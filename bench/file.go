@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine"
@@ -34,7 +35,7 @@ type FileResult struct {
 	Options Options     `json:"options"`
 	Rows    []FileRow   `json:"rows"`
 	Ratios  []FileRatio `json:"ratios"`
-	Note    string      `json:"note,omitempty"` // why a way is missing
+	Note    string      `json:"note,omitempty"` // why rounds of a way are missing
 }
 
 // FileRow is what was measured of a way.
@@ -42,6 +43,7 @@ type FileRow struct {
 	Way    FileWay     `json:"way"`
 	MBps   Spread      `json:"mb_s"`
 	PerGB  Spread      `json:"server_cpu_s_per_gb"`
+	Both   Spread      `json:"both_cpu_s_per_gb"` // server and client
 	Turn   Spread      `json:"server_longest_turn_ms"`
 	Ahead  Spread      `json:"reads_ahead"`
 	Rounds []FileRound `json:"rounds"`
@@ -51,6 +53,7 @@ type FileRow struct {
 type FileRound struct {
 	MBps  float64 `json:"mb_s"`
 	PerGB float64 `json:"server_cpu_s_per_gb"`
+	Both  float64 `json:"both_cpu_s_per_gb"`
 	Frame float64 `json:"frame_bytes"`            // mean payload; 0 where there are no frames
 	Turn  float64 `json:"server_longest_turn_ms"` // since the server's start, as Ahead is
 	Ahead float64 `json:"reads_ahead"`
@@ -61,6 +64,7 @@ type FileRatio struct {
 	By     FileWay `json:"by"`
 	PerSec Spread  `json:"bytes_per_second"`
 	PerCPU Spread  `json:"bytes_per_server_cpu_second"`
+	PerAll Spread  `json:"bytes_per_cpu_second"` // of server and client
 }
 
 // measureFile is mode file.
@@ -115,16 +119,24 @@ func makeFile(path string, size int64) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
+// forgetTries is how often the system is asked to forget a file, which it does not while a socket has pages of it.
+const (
+	forgetTries = 20
+	forgetPause = 10 * time.Millisecond
+)
+
 var errNotCold = errors.New("the filesystem keeps the file in memory")
 
 // prepare has the file in memory, or not there, as the way wants it.
 func (way FileWay) prepare(path string) error {
 	if way == FromDisk {
-		gone, err := forget(path)
-		if err == nil && !gone {
-			err = errNotCold
+		for range forgetTries {
+			if gone, err := forget(path); gone || err != nil {
+				return err
+			}
+			time.Sleep(forgetPause)
 		}
-		return err
+		return errNotCold
 	}
 	f, err := os.Open(path)
 	if err != nil {

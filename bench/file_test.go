@@ -17,13 +17,14 @@ func TestFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := r.(*FileResult).Rows
-	if r.(*FileResult).Note == "" && len(rows) != 4 || len(rows) < 3 {
-		t.Fatalf("rows: %+v, note: %q", rows, r.(*FileResult).Note)
+	rows, note := r.(*FileResult).Rows, r.(*FileResult).Note
+	if note == "" && len(rows) != 4 || len(rows) < 3 {
+		t.Fatalf("rows: %+v, note: %q", rows, note)
 	}
 	for i, row := range rows {
 		// On a busy machine a round may be over before anything came; not all are.
-		if row.Way != FileWays[i] || len(row.Rounds) != fileRounds || row.MBps.High <= 0 || row.PerGB.High <= 0 {
+		whole := len(row.Rounds) == fileRounds || row.Way == FromDisk && note != ""
+		if row.Way != FileWays[i] || !whole || row.MBps.High <= 0 || row.PerGB.High <= 0 {
 			t.Errorf("%+v", row)
 		}
 		for _, one := range row.Rounds {
