@@ -80,6 +80,7 @@ func measureFile(
 	}
 	defer os.RemoveAll(dir)
 	server.File, server.SendQueue = filepath.Join(dir, "file"), fileQueue
+	server.FrameSize = codec.MaxData // also of files that are read
 	if err := makeFile(server.File, o.FileBytes); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type ServerConfig struct {
 	Memory, ConnMemory int64
 	MaxWindow          int
 	SendQueue          int
+	FrameSize          int
 	Compression        bool
 	StrictPriority     bool
 	Idle               time.Duration
@@ -47,7 +48,8 @@ func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
 		Handler: s.handler(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
-		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, Compression: s.Compression, StrictPriority: s.StrictPriority,
+		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, FrameSize: s.FrameSize,
+		Compression: s.Compression, StrictPriority: s.StrictPriority,
 		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
 }
