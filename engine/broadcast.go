@@ -10,9 +10,9 @@ import (
 // have returned, before Broadcast returns. It may be called from any goroutine, and with channels of any connections;
 // what one goroutine sends on a channel keeps its order.
 func (e *Engine) Broadcast(p []byte, to []Channel, missed func(Channel, error)) {
-	loops := make(map[*loop.Loop][]loop.Target)
+	casts := make(map[*loop.Loop]*loop.Cast)
 	var last *loop.Loop
-	var targets []loop.Target // of last
+	var cast *loop.Cast // to channels of last
 	for _, ch := range to {
 		if err := ch.reserve(len(p)); err != nil {
 			if missed != nil {
@@ -20,20 +20,23 @@ func (e *Engine) Broadcast(p []byte, to []Channel, missed func(Channel, error)) 
 			}
 			continue
 		}
-		if l := ch.conn.lc.Loop(); l != last {
-			loops[last] = targets
-			last, targets = l, loops[l]
+		if len(p) == 0 {
+			continue
 		}
-		targets = append(targets, loop.Target{Conn: &ch.conn.lc, Channel: ch.handle})
+		if l := ch.conn.lc.Loop(); l != last {
+			if last, cast = l, casts[l]; cast == nil {
+				cast = l.NewCast()
+				casts[l] = cast
+			}
+		}
+		cast.Add(&ch.conn.lc, ch.handle)
 	}
-	if last == nil || len(p) == 0 {
+	if len(casts) == 0 {
 		return
 	}
-	loops[last] = targets
-	delete(loops, nil)
 	m := core.NewMessage(e.pool.Copy(p))
 	defer m.Release()
-	for l, targets := range loops {
-		l.Cast(m, targets)
+	for _, cast := range casts {
+		cast.Send(m)
 	}
 }

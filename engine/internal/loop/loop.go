@@ -18,6 +18,8 @@ type Config struct {
 
 	// Removed is called inside the loop when a connection has left it.
 	Removed func()
+
+	parts castParts
 }
 
 // Backend is what a Loop needs of the backend it runs on.
