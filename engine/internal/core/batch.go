@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// batchBytes is how much one batch holds at most, unless a single frame is larger: four full
-	// frames. It bounds what an urgent frame waits for.
+	// batchBytes is Config.BatchBytes unless that is given: four full frames. It bounds what an urgent frame waits
+	// for.
 	batchBytes = 4 * (codec.HeaderSize + 16384)
 
 	// batchSlices is how many pieces a batch has at most: what writev takes (IOV_MAX).
@@ -28,6 +28,7 @@ type Batch struct {
 
 	bufs   []*pool.Buf // of each slice; nil if it lies in head
 	head   *pool.Buf   // headers and copied payloads
+	most   int         // Config.BatchBytes
 	used   int         // of head
 	bytes  int
 	frames int
@@ -42,7 +43,7 @@ func (b *Batch) fits(n, copied int) bool {
 	if b.Range.File != nil {
 		return false
 	}
-	return b.bytes == 0 || b.bytes+n <= batchBytes && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
+	return b.bytes == 0 || b.bytes+n <= b.most && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
 // frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the payload's, or

@@ -23,6 +23,10 @@ type Config struct {
 	// has a share; see package sched.
 	StrictPriority bool
 
+	// BatchBytes is how much one batch holds at most, unless a single frame is larger; 0 means 65,600. Less is for
+	// simulations, and not below what control frames need.
+	BatchBytes int
+
 	// SendQueue is how many bytes may wait on a channel; 0 means 65,536. A larger message is taken
 	// when nothing waits.
 	SendQueue int
@@ -104,6 +108,7 @@ func (c *Config) Prepare() {
 	}
 	set(&c.FrameSize, 16384)
 	set(&c.MaxFrame, codec.MaxData)
+	set(&c.BatchBytes, batchBytes)
 	set(&c.SendQueue, 65536)
 	set(&c.SendLow, c.SendQueue/2)
 	set(&c.MaxChannels, 65536)
@@ -116,6 +121,7 @@ func (c *Config) Prepare() {
 	}
 	c.connMemory = bounds{c.ConnMemory, c.Memory}
 	c.FrameSize = min(c.FrameSize, codec.LargestData)
+	c.BatchBytes = max(c.BatchBytes, controlBytes)
 	c.MaxFrame = min(max(c.MaxFrame, codec.MaxData), codec.LargestData)
 	c.MaxWindow = min(max(c.MaxWindow, c.StartWindow), maxWindow/4)
 	c.ConnWindow = min(max(c.ConnWindow, codec.MaxData), maxWindow)

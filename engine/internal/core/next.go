@@ -19,6 +19,7 @@ const (
 // transport tells with Sent what it took, and Next must not be called before it took all.
 func (c *Conn) Next(now time.Duration, b *Batch) {
 	c.check()
+	b.most = c.cfg.BatchBytes
 	switch c.phase {
 	case failing:
 		c.phase = lingering

@@ -49,6 +49,9 @@ func (f *fairness) before(w *World, s int) {
 
 // sent notes n bytes of DATA of a channel.
 func (f *fairness) sent(w *World, s int, ch *channel, n int) {
+	if n == 0 {
+		return // FIN alone leaves as control frames do
+	}
 	e := &ch.ends[s]
 	if w.sides[s].conn.View(e.h, &w.view[0]) && w.view[0].Priority != e.prio {
 		e.prio, e.served = w.view[0].Priority, 0

@@ -37,6 +37,7 @@ type Setup struct {
 	Strict      bool   // higher priorities come first, whatever becomes of the others
 	Zip         int    // of 256 channels, those of which payloads are compressed
 	MaxFrame    int    // the longest DATA taken
+	Batch       int    // bytes that leave together; 0 means as many as usual
 }
 
 // sane returns the setup with every number in its range.
@@ -59,6 +60,7 @@ func (s Setup) sane() Setup {
 	}
 	clamp(&s.Memory, 1, 64<<20)
 	clamp(&s.MaxFrame, 1<<16, 1<<19)
+	clamp(&s.Batch, 0, 65600)
 	if s.Window < 65536 { // a small window moves slowly, and no more may wait than can leave
 		clamp(&s.SendQueue, 1, 16*s.Window)
 	}
@@ -88,7 +90,7 @@ func (s *Setup) fields() []struct {
 		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair}, {"strict", &s.Strict},
 		{"extended", &s.Extended},
 		{"max-window", &s.MaxWindow}, {"conn-window", &s.ConnWindow}, {"memory", &s.Memory}, {"zip", &s.Zip},
-		{"max-frame", &s.MaxFrame},
+		{"max-frame", &s.MaxFrame}, {"batch", &s.Batch},
 	}
 }
 

@@ -103,6 +103,7 @@ func (h *shrinker) plain(s *Script) *Script {
 		func(u *Setup) { u.Mail = false },
 		func(u *Setup) { u.Resets = false },
 		func(u *Setup) { u.Fair = false },
+		func(u *Setup) { u.Batch = 0 },
 	} {
 		next := &Script{s.Setup, s.Ops}
 		if change(&next.Setup); next.Setup != s.Setup && h.try(next) {

@@ -87,7 +87,7 @@ func (sd *side) init(w *World, client bool) {
 	sd.cfg = core.Config{
 		Profile: core.BaseOnly, FrameSize: s.FrameSize, SendQueue: s.SendQueue, MaxChannels: s.MaxChannels,
 		StartWindow: s.Window, MaxWindow: s.MaxWindow, ConnWindow: s.ConnWindow, ConnMemory: int64(s.Memory),
-		MaxFrame: s.MaxFrame, Compression: s.Zip > 0, StrictPriority: s.Strict, Pool: w.pool,
+		MaxFrame: s.MaxFrame, BatchBytes: s.Batch, Compression: s.Zip > 0, StrictPriority: s.Strict, Pool: w.pool,
 	}
 	if s.Extended {
 		sd.cfg.Profile = core.Negotiate
