@@ -104,7 +104,7 @@ func (w *swarm) plan(seed uint64) {
 		}
 	}
 	s.Strict = mix(seed^0x57)&3 == 0 // not drawn: that would move the seeds
-	if !s.Hostile && !w.bulk { // a hostile peer's model takes all control frames to leave at once
+	if !s.Hostile && !w.bulk {       // a hostile peer's model takes all control frames to leave at once
 		s.Batch = [...]int{0, 0, 1, 10_000}[mix(seed^0xba)&3]
 	}
 	w.setup = s.sane()
