@@ -47,6 +47,14 @@ func (q *Queue) Push(t *Flows, flow uint32, class uint8) {
 		return
 	}
 	n.turn = turnOf(n.turn.deficit(), class)
+	if q.head != 0 { // and no classes
+		if h := t.at(q.head); h.turn.class() == class { // nor a second one now, as mostly
+			n.next, n.prev = q.head, h.prev
+			t.at(h.prev).next = flow
+			h.prev = flow
+			return
+		}
+	}
 	if q.classes == 0 && q.head != 0 && t.at(q.head).turn.class() != class {
 		q.split(t)
 	}
@@ -113,7 +121,11 @@ func (q *Queue) Sent(t *Flows, flow uint32, n int, more bool) {
 		t.classes.all[q.classes].charge(f.turn.class(), int32(n))
 	}
 	if !more {
-		q.Remove(t, flow)
+		if q.classes == 0 {
+			t.unlink(&q.head, flow)
+		} else {
+			q.Remove(t, flow)
+		}
 	} else if f.turn.deficit() <= 0 {
 		*q.ring(t, f.turn.class()) = f.next
 	}

@@ -51,23 +51,24 @@ func (b *Batch) fits(n, copied int) bool {
 func (b *Batch) frame(p *pool.Pool, h codec.Header, payload []byte, sum *codec.Sum) {
 	dst := b.reserve(p, codec.HeaderSize+len(payload))
 	copy(dst[codec.HeaderSize:], payload)
-	put(h, dst, dst[codec.HeaderSize:], sum)
-	b.frames++
-}
-
-// put writes a header.
-func put(h codec.Header, dst, payload []byte, sum *codec.Sum) {
 	if sum != nil {
 		h.PutSum(dst, sum)
-		return
+	} else {
+		h.Length = uint32(len(payload))
+		h.Put(dst, dst[codec.HeaderSize:])
 	}
-	h.Length = uint32(len(payload))
-	h.Put(dst, payload)
+	b.frames++
 }
 
 // frameOf is frame of a payload that is part of buf, which the batch retains.
 func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, sum *codec.Sum, buf *pool.Buf) {
-	put(h, b.reserve(p, codec.HeaderSize), payload, sum)
+	dst := b.reserve(p, codec.HeaderSize)
+	if sum != nil {
+		h.PutSum(dst, sum)
+	} else {
+		h.Length = uint32(len(payload))
+		h.Put(dst, payload)
+	}
 	buf.Retain()
 	b.Slices = append(b.Slices, payload)
 	b.bufs = append(b.bufs, buf)

@@ -170,7 +170,7 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	freed, bytes := 0, 0 // of the queue, of the wire
 	file, lost := false, false
 	n := c.sendable(r)
-	for fit = true; n > 0 && bytes < budget; n = c.sendable(r) {
+	for fit = true; n > 0 && bytes < budget; {
 		if int64(n) > c.out.window {
 			if n = c.holds(now); n == 0 {
 				break
@@ -193,11 +193,14 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		bytes += b.Len() - before
 		c.out.window -= int64(n)
 		c.late.sent(n)
+		if n = 0; r.first != 0 {
+			n = c.sendable(r)
+		}
 	}
 	if bytes > 0 {
 		r.flags = r.flags&^squeeze | sentSinceGrant
 	}
-	more := !lost && c.sendable(r) > 0
+	more := r.first != 0 && !lost && c.sendable(r) > 0
 	c.queue.Sent(c.arena.flows, slot, bytes, more)
 	if lost {
 		c.abort(slot, codec.Internal)
