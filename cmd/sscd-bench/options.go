@@ -54,7 +54,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		"`file` for a CPU profile of our own server; modes that start several keep the last one's,\n"+
 			"mode file that of the last one that sent by sendfile from memory")
 	var server engine.Config
-	flags.Limits(f, &server)          // of our own server; compression is for both sides
+	flags.Limits(f, &server)          // of our own server; compression and the window are for both sides
 	flags.Socket(f, &o.server.Socket) // of both sides
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
@@ -71,6 +71,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	o.server.Limit(&server)
 	o.Client.Socket, o.Client.Compression = o.server.Socket, server.Compression
+	o.Client.ConnWindow = server.ConnWindow
 	o.Client.Backend = engine.Backend(*client)
 	if *client == "" && o.Conns > epollFrom && o.Mode != bench.Flood {
 		o.Client.Backend = engine.Epoll
