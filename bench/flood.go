@@ -6,8 +6,10 @@ import (
 )
 
 // What a connection may cost a server in resident memory, in bytes: something fixed, more for each channel
-// that is open, and what waits to be sent.
+// that is open, and what waits to be sent; and as much again, since Go's heap may double before it is collected.
 const (
+	statedGarbage = 2
+
 	statedConn    = 8 << 10
 	statedChannel = 64 << 10
 	statedOut     = 1 << 20
@@ -134,7 +136,7 @@ func (r *floodRun) flooded(ctx context.Context, f flood, row *FloodRow, progress
 		channels = r.o.Channels
 	}
 	row.Before = u.RSS
-	row.Stated = u.RSS + int64(r.o.Conns)*(statedConn+int64(channels)*statedChannel+statedOut)
+	row.Stated = u.RSS + statedGarbage*int64(r.o.Conns)*(statedConn+int64(channels)*statedChannel+statedOut)
 	pid := r.server.cmd.Process.Pid
 	if err := forgetPeak(pid); err != nil {
 		return err

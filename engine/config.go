@@ -99,7 +99,7 @@ type Config struct {
 	MaxWindow int
 
 	// ConnWindow is how many bytes may be under way to this side on a connection, at its start; 0 means
-	// 1 MiB. It grows if the path needs it. Small ones let urgent messages pass sooner.
+	// 512 KiB. It grows if the path needs it. Small ones let urgent messages pass sooner.
 	ConnWindow int
 
 	// ConnMemory bounds what one connection holds, in bytes: messages that wait to be sent (but for the

@@ -48,7 +48,7 @@ func Limits(f *flag.FlagSet, c *engine.Config) {
 	f.Int64Var(&c.ConnMemory, "conn-memory", 0, "`bytes` that one connection may hold; 0 means 64 MiB")
 	f.IntVar(&c.MaxWindow, "max-window", 0, "`bytes` to which the window of a channel may grow; 0 means 16 MiB")
 	f.IntVar(&c.ConnWindow, "conn-window", 0,
-		"`bytes` that may be under way to this side on a connection at its start; 0 means 1 MiB")
+		"`bytes` that may be under way to this side on a connection at its start; 0 means 512 KiB")
 	f.BoolFunc("base", "speak the base profile only", func(v string) error {
 		on, err := strconv.ParseBool(v)
 		if c.Profile = engine.Negotiate; on {

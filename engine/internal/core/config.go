@@ -47,7 +47,7 @@ type Config struct {
 	// 0 means 16 MiB. Windows that start with as much or more keep what they have.
 	MaxWindow int
 
-	// ConnWindow is the receive window that an extended connection starts with; 0 means 1 MiB. It
+	// ConnWindow is the receive window that an extended connection starts with; 0 means 512 KiB. It
 	// grows up to four times MaxWindow.
 	ConnWindow int
 
@@ -115,7 +115,7 @@ func (c *Config) Prepare() {
 	set(&c.StartWindow, startWindow)
 	set(&c.Window, c.StartWindow)
 	set(&c.MaxWindow, 16<<20)
-	set(&c.ConnWindow, 1<<20)
+	set(&c.ConnWindow, 512<<10)
 	if c.ConnMemory <= 0 {
 		c.ConnMemory = 64 << 20
 	}
