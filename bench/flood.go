@@ -65,9 +65,9 @@ type floodRun struct {
 // that flood's.
 //
 // The attackers have the machine's processors in common with the server and with the connection whose
-// echo is measured. As fast as they go they therefore take a share whatever the server does. What they do to
-// it beyond that shows in the comparison with legal connections, as many and with as many frames, and with a
-// rate that leaves processors idle.
+// echo is measured. On Linux they get what those leave idle; elsewhere they take a share whatever the server
+// does. What they do to it beyond that shows in the comparison with legal connections, as many and with as
+// many frames, and with a rate that leaves processors idle.
 func measureFloods(
 	ctx context.Context, o Options, cfg ServerConfig, p Program, progress Progress,
 ) (*FloodResult, error) {
