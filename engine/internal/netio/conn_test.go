@@ -181,6 +181,7 @@ func TestReadingPauses(t *testing.T) {
 		p := newPeer(t, theirs)
 		p.say(frame(codec.Open, 1, nil))
 		p.want("ACK 1")
+		synctest.Wait() // the reader is in its next read
 		s.inside(func() { s.conn.WantRead(false) })
 		msgs := [][]byte{pattern(100, 1), pattern(200, 2), pattern(300, 3)}
 		said := make(chan int, len(msgs))
