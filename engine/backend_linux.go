@@ -12,12 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sscd-io/sscd/engine/internal/epollio"
+	"github.com/sscd-io/sscd/engine/internal/evloop"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/engine/internal/netio"
 	"github.com/sscd-io/sscd/engine/internal/sock"
+	"github.com/sscd-io/sscd/engine/internal/uringio"
 )
 
-const haveEpoll = true
+const haveEventLoops = true
 
 // spareFiles is how many descriptors are left for other things than accepted connections.
 const spareFiles = 256
@@ -32,15 +34,15 @@ func maxConns() int {
 	return max(files-spareFiles, files/2)
 }
 
-// epollLoops are the epoll loops of an engine. A nil one has none.
-type epollLoops struct {
-	loops  []*epollio.Loop
+// eventLoops are the event loops of an engine. A nil one has none.
+type eventLoops struct {
+	loops  []evloop.Server
 	served sync.WaitGroup
 	errs   chan error
 }
 
 // startLoops returns the engine's loops, which it starts if there are none yet.
-func (e *Engine) startLoops() (*epollLoops, error) {
+func (e *Engine) startLoops() (*eventLoops, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -49,10 +51,10 @@ func (e *Engine) startLoops() (*epollLoops, error) {
 	if e.loops != nil {
 		return e.loops, nil
 	}
-	tameGnet(e.cfg.Logger)
-	p := &epollLoops{errs: make(chan error, e.cfg.Loops)}
+	newLoop := e.loopMaker()
+	p := &eventLoops{errs: make(chan error, e.cfg.Loops)}
 	for range e.cfg.Loops {
-		l, err := epollio.New(e.loopCfg)
+		l, err := newLoop()
 		if err != nil {
 			for _, l := range p.loops {
 				l.Discard()
@@ -73,8 +75,17 @@ func (e *Engine) startLoops() (*epollLoops, error) {
 	return p, nil
 }
 
+// loopMaker returns what makes the loops of the backend.
+func (e *Engine) loopMaker() func() (evloop.Server, error) {
+	if e.cfg.Backend == IOUring {
+		return func() (evloop.Server, error) { return uringio.New(e.loopCfg) }
+	}
+	tameGnet(e.cfg.Logger)
+	return func() (evloop.Server, error) { return epollio.New(e.loopCfg) }
+}
+
 // stop ends the loops and returns why they ended before, if they did.
-func (p *epollLoops) stop() error {
+func (p *eventLoops) stop() error {
 	if p == nil {
 		return nil
 	}
@@ -89,68 +100,68 @@ func (p *epollLoops) stop() error {
 	return err
 }
 
-func (p *epollLoops) all() (out []*loop.Loop) {
+func (p *eventLoops) all() (out []*loop.Loop) {
 	if p == nil {
 		return nil
 	}
 	for _, l := range p.loops {
-		out = append(out, l.Loop)
+		out = append(out, evloop.Of(l))
 	}
 	return out
 }
 
 // load is how many connections the loops have, with those on their way to them.
-func (p *epollLoops) load() (n int64) {
+func (p *eventLoops) load() (n int64) {
 	if p == nil {
 		return 0
 	}
 	for _, l := range p.loops {
-		n += l.Load()
+		n += evloop.Load(l)
 	}
 	return n
 }
 
 // idlest returns the loop with the fewest connections.
-func (p *epollLoops) idlest() *epollio.Loop {
+func (p *eventLoops) idlest() evloop.Server {
 	best := p.loops[0]
 	for _, l := range p.loops[1:] {
-		if l.Load() < best.Load() {
+		if evloop.Load(l) < evloop.Load(best) {
 			best = l
 		}
 	}
 	return best
 }
 
-// epollListener is an Acceptor of the engine's.
-type epollListener struct{ *epollio.Acceptor }
+// loopListener is an Acceptor of the engine's.
+type loopListener struct{ *evloop.Acceptor }
 
-func (l epollListener) addTo(s *Stats) {
+func (l loopListener) addTo(s *Stats) {
 	s.AcceptPauses += l.Pauses.Load()
 	s.AcceptSkipped += l.Skipped.Load()
 	s.AcceptFailed += l.Failed.Load()
 }
 
-// listenEpoll listens for the epoll loops: with one socket, or with one for each loop.
-func (e *Engine) listenEpoll(addr string) (ls []listener, err error) {
+// listenLoops listens for the event loops: with one socket, or with one for each loop.
+func (e *Engine) listenLoops(addr string) (ls []listener, err error) {
 	p, err := e.startLoops()
 	if err != nil {
 		return nil, err
 	}
-	accept := func(l *epollio.Loop, pick func() *epollio.Loop) error {
+	accept := func(l evloop.Server, pick func() evloop.Server) error {
 		fd, err := sock.Listen(addr, e.cfg.Socket.options())
 		if err != nil {
 			return err
 		}
-		a, err := l.Accept(fd, e.cfg.Socket.QuickAck, e.cfg.Logger, pick, e.newConn)
+		a, err := evloop.Accept(l, fd, e.cfg.Socket.QuickAck, e.cfg.Logger, pick, e.newConn)
 		if err != nil {
 			return err
 		}
-		ls = append(ls, epollListener{a})
+		ls = append(ls, loopListener{a})
 		addr = a.Addr().String() // the next one shares the port chosen
 		return nil
 	}
 	if !e.cfg.Socket.ReusePort {
-		err := accept(p.loops[0], func() *epollio.Loop {
+		err := accept(p.loops[0], func() evloop.Server {
 			if e.crowd() {
 				return nil
 			}
@@ -159,7 +170,7 @@ func (e *Engine) listenEpoll(addr string) (ls []listener, err error) {
 		return ls, err
 	}
 	for _, l := range p.loops {
-		own := func() *epollio.Loop {
+		own := func() evloop.Server {
 			if e.crowd() {
 				return nil
 			}
@@ -181,8 +192,8 @@ func (e *Engine) newConn() (*loop.Conn, loop.Events) {
 	return &c.lc, (*connEvents)(c)
 }
 
-// dialledEpoll moves a connection of package net to an epoll loop.
-func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
+// dialledLoops moves a connection of package net to an event loop.
+func (e *Engine) dialledLoops(nc net.Conn) (*Conn, error) {
 	if !e.mayTell(nc) {
 		nc.Close()
 		return nil, errClearText
@@ -200,7 +211,7 @@ func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
 	c := &Conn{engine: e}
 	l := p.idlest()
 	called := false
-	<-l.Loop.Call(func() {
+	<-evloop.Of(l).Call(func() {
 		called = true
 		if e.isClosed() { // Shutdown has spoken to all connections, and would wait for this one
 			unix.Close(fd)

@@ -11,21 +11,21 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
-const haveEpoll = false
+const haveEventLoops = false
 
 // maxConns is how many connections the system allows: it says when there are too many.
 func maxConns() int { return math.MaxInt }
 
-// epollLoops are none where there is no epoll.
-type epollLoops struct{}
+// eventLoops are none on other systems.
+type eventLoops struct{}
 
-func (*epollLoops) stop() error       { return nil }
-func (*epollLoops) all() []*loop.Loop { return nil }
-func (*epollLoops) load() int64       { return 0 }
+func (*eventLoops) stop() error       { return nil }
+func (*eventLoops) all() []*loop.Loop { return nil }
+func (*eventLoops) load() int64       { return 0 }
 
-func (e *Engine) listenEpoll(string) ([]listener, error) { return nil, errors.ErrUnsupported }
+func (e *Engine) listenLoops(string) ([]listener, error) { return nil, errors.ErrUnsupported }
 
-func (e *Engine) dialledEpoll(nc net.Conn) (*Conn, error) {
+func (e *Engine) dialledLoops(nc net.Conn) (*Conn, error) {
 	nc.Close()
 	return nil, errors.ErrUnsupported
 }

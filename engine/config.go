@@ -45,6 +45,8 @@ const (
 	Auto Backend = ""
 	// Epoll serves many sockets with one goroutine per loop. Linux only.
 	Epoll Backend = "epoll"
+	// IOUring serves many sockets with one thread per loop and io_uring. Linux 6.1 or newer only.
+	IOUring Backend = "io_uring"
 	// Net serves a net.Conn with two goroutines.
 	Net Backend = "net"
 )
@@ -227,7 +229,7 @@ func (c *Config) check() error {
 		}
 	}
 	switch c.Backend {
-	case Auto, Epoll, Net:
+	case Auto, Epoll, IOUring, Net:
 	default:
 		return fmt.Errorf("engine: Config.Backend %q is unknown", c.Backend)
 	}

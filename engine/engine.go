@@ -33,7 +33,7 @@ type Engine struct {
 	mu        sync.Mutex // never held by who waits for a loop: in callbacks it is wanted too
 	gone      *sync.Cond // on mu: a connection has ended
 	closed    bool
-	loops     *epollLoops // nil until they are needed, and when they have ended
+	loops     *eventLoops // nil until they are needed, and when they have ended
 	listeners []listener
 	conns     map[*netio.Conn]*Conn
 	past      Stats // of ended ones of conns, and of closed listeners
@@ -65,9 +65,9 @@ func Start(cfg Config) (*Engine, error) {
 // Listen accepts connections on a TCP address, "host:port", or on a Unix socket, "unix:name" or any
 // path with a slash, and returns the address, with the port chosen if it was 0. It blocks, for a short time.
 func (e *Engine) Listen(addr string) (net.Addr, error) {
-	listen := e.listenNet
-	if e.cfg.Backend == Epoll || e.cfg.Backend == Auto && haveEpoll {
-		listen = e.listenEpoll
+	listen := e.listenLoops
+	if e.cfg.Backend == Net || e.cfg.Backend == Auto && !haveEventLoops {
+		listen = e.listenNet
 	}
 	ls, err := listen(addr)
 	if err != nil {
@@ -94,8 +94,8 @@ func (e *Engine) Dial(ctx context.Context, addr string) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)
 	}
-	if e.cfg.Backend == Epoll {
-		return e.dialledEpoll(nc)
+	if e.cfg.Backend == Epoll || e.cfg.Backend == IOUring {
+		return e.dialledLoops(nc)
 	}
 	return e.Client(nc)
 }

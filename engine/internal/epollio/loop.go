@@ -19,6 +19,7 @@ import (
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/evloop"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
@@ -28,14 +29,11 @@ const (
 
 	// lastBytes is how much of what the peer said is read after a write has failed.
 	lastBytes = 1 << 20
-
-	// maxPieces is how many pieces writev takes (IOV_MAX).
-	maxPieces = 1024
 )
 
 // Loop is one goroutine that serves sockets with epoll.
 type Loop struct {
-	Loop *loop.Loop
+	evloop.Base
 
 	poller  *netpoll.Poller
 	handle  map[int]func() // descriptors that are not connections: timer, again, listeners
@@ -44,17 +42,12 @@ type Loop struct {
 	again   int            // eventfd: reported, with what else is ready, after it is written to
 	running atomic.Bool    // the loop's goroutine is in run
 	buf     []byte
-	iov     [maxPieces]unix.Iovec
+	pieces  evloop.Pieces
 	heavy   heavy   // those that are ready and have to wait for their turn
 	broken  []*conn // a write failed
 	closing []int   // descriptors to close when the batch of events is over
 	task    queue.Func
 	done    chan struct{}
-
-	acceptors map[*Acceptor]struct{} // those that rest too
-
-	placed  atomic.Int64 // connections on their way to this loop
-	removed func()       // tells that there is one less
 
 	mu   sync.Mutex // for quit against the end of poller
 	quit bool
@@ -68,8 +61,9 @@ func New(cfg *loop.Config) (*Loop, error) {
 	}
 	l := &Loop{
 		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, loop.MaxGulp),
-		done: make(chan struct{}), acceptors: make(map[*Acceptor]struct{}), removed: cfg.Removed,
+		done: make(chan struct{}),
 	}
+	l.Removed = cfg.Removed
 	l.Loop = loop.New(cfg, l, arenaShift, false)
 	l.Loop.Arena.Sendfile = true
 	l.task = l.endOfBatch
@@ -96,7 +90,7 @@ func (l *Loop) watchOwn() (err error) {
 	return l.poller.AddRead(&netpoll.PollAttachment{FD: l.again}, true) // by edges, so that nobody has to read it
 }
 
-// Discard gives back what New took, if Serve is not to be called.
+// Discard implements evloop.Server.
 func (l *Loop) Discard() error {
 	err := l.poller.Close()
 	unix.Close(l.timer)
@@ -107,7 +101,7 @@ func (l *Loop) Discard() error {
 	return err
 }
 
-// Serve serves sockets until Stop, or until the poller fails; then everything the loop had has ended, too.
+// Serve implements evloop.Server.
 func (l *Loop) Serve() error {
 	defer close(l.done)
 	err := l.poller.Polling(l.event)
@@ -125,7 +119,7 @@ func (l *Loop) Serve() error {
 	return err
 }
 
-// Stop ends all connections, listeners and the loop, and waits for that.
+// Stop implements evloop.Server.
 func (l *Loop) Stop() {
 	l.trigger(func(any) error {
 		l.end(core.End{Code: codec.ClosedError, Reason: "engine closed", Err: net.ErrClosed})
@@ -137,16 +131,7 @@ func (l *Loop) Stop() {
 // end ends all connections and listeners. It is the last that happens inside the loop.
 func (l *Loop) end(end core.End) {
 	l.Loop.Shutdown(end)
-	for a := range l.acceptors { // after Shutdown, which does what was posted: it may have brought some
-		a.end()
-	}
-}
-
-// Load is how many connections the loop has, with those on their way to it. It may be called from any
-// goroutine.
-func (l *Loop) Load() int64 {
-	placed := l.placed.Load() // first: who arrives in between is counted twice then, and not left out
-	return placed + l.Loop.Stats.Conns.Load()
+	l.EndAccepting() // after Shutdown, which does what was posted: it may have brought some
 }
 
 // event is called by the poller for each descriptor that is ready.
@@ -220,13 +205,6 @@ func (l *Loop) watch(fd int, f func()) error {
 	}
 	l.handle[fd] = f
 	return nil
-}
-
-// forget ends watch and has fd closed.
-func (l *Loop) forget(fd int) {
-	l.poller.Delete(fd)
-	delete(l.handle, fd)
-	l.closeLater(fd)
 }
 
 // closeLater closes fd when the batch of events is over.

@@ -1,0 +1,274 @@
+//go:build linux
+
+package uringio
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/evloop"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+	"github.com/sscd-io/sscd/engine/internal/uringio/ring"
+)
+
+// shortBatch is how many bytes a batch has at most that is sent by the ring. A longer one is written at once: its own
+// system call is a small part of what it costs.
+const shortBatch = 16 << 10
+
+// conn is a connected socket of a loop.
+type conn struct {
+	evloop.Socket
+	l    *Loop
+	slot slot
+
+	under       request     // way: the requests that have not completed
+	isUnsettled bool        // among Loop.unsettled
+	deaf        bool        // bytes are not wanted
+	heardAll    bool        // no more bytes can come
+	closed      bool        // Close was called
+	gone        bool        // Gone was said
+	fd          int         // to close when nothing is under way
+	flight      *core.Batch // what the ring sends
+	rest        *core.Batch // the batch, or what is left of it, while the socket is full
+	sent        int         // bytes of rest that are written
+	err         error       // why a write failed
+}
+
+// Attach implements evloop.Server.
+func (l *Loop) Attach(fd int, lc *loop.Conn, events loop.Events, client, quickAck bool) error {
+	c := &conn{l: l, fd: fd}
+	c.Init(fd, lc, quickAck)
+	if n := len(l.free); n > 0 {
+		c.slot = l.free[n-1]
+		l.free = l.free[:n-1]
+	} else {
+		c.slot.n = uint32(len(l.conns))
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[c.slot.n] = c
+	l.Loop.Attach(lc, c, events, client)
+	c.unsettle()
+	return nil
+}
+
+// unsettle has what c needs requested when the turn is over.
+func (c *conn) unsettle() {
+	if !c.isUnsettled {
+		c.isUnsettled = true
+		c.l.unsettled = append(c.l.unsettled, c)
+	}
+}
+
+// needs returns the request that is missing: there is one at a time.
+func (c *conn) needs() request {
+	switch {
+	case c.closed:
+		if c.under&(receive|poll) != 0 && c.under&cancel == 0 {
+			return cancel
+		}
+	case c.rest != nil && c.under&poll == 0 && c.err == nil:
+		return poll
+	case !c.deaf && !c.heardAll && c.under&receive == 0:
+		return receive
+	case c.deaf && c.under&receive != 0 && c.under&cancel == 0:
+		return cancel
+	}
+	return 0
+}
+
+// settle queues the requests that are missing, or lets go of a connection that has ended. It returns false if the queue
+// is full.
+func (c *conn) settle() bool {
+	for r := c.needs(); r != 0; r = c.needs() {
+		if !c.queue(r) {
+			return false
+		}
+		c.under |= r
+	}
+	if c.closed && c.under == 0 && c.fd >= 0 {
+		c.end()
+	}
+	return true
+}
+
+// queue queues a request.
+func (c *conn) queue(r request) bool {
+	data := r.data(c.slot.n, c.slot.gen)
+	switch {
+	case r == receive:
+		return c.l.ring.Recv(c.fd, data)
+	case r == poll:
+		return c.l.ring.Poll(c.fd, unix.POLLOUT, data)
+	case c.closed:
+		return c.l.ring.Cancel(c.fd, data)
+	default:
+		return c.l.ring.CancelOne(receive.data(c.slot.n, c.slot.gen), data)
+	}
+}
+
+// end closes the descriptor: nothing is under way.
+func (c *conn) end() {
+	unix.Close(c.fd)
+	c.fd = -1
+	c.l.conns[c.slot.n] = nil
+	c.slot.gen = (c.slot.gen + 1) & genMask
+	c.l.free = append(c.l.free, c.slot)
+}
+
+// complete handles a completion.
+func (c *conn) complete(r request, e ring.CQE) {
+	if !e.More() {
+		c.under &^= r
+		c.unsettle()
+	}
+	switch r {
+	case receive:
+		c.received(e)
+	case send:
+		c.l.sends--
+		c.sentBatch(e)
+	case poll:
+		if !c.closed && c.err == nil {
+			c.write()
+		}
+	}
+}
+
+// received handles what came, or why nothing does any more.
+func (c *conn) received(e ring.CQE) {
+	if p, id, ok := c.l.ring.Buffer(e); ok {
+		if len(p) > 0 && !c.closed {
+			c.HasRead()
+			c.Conn.Bytes(p)
+		}
+		c.l.ring.Return(id)
+	}
+	if e.More() || c.closed {
+		return
+	}
+	switch err := e.Err(); {
+	case err == nil && e.Res > 0:
+	case err == unix.ENOBUFS:
+		c.l.Counters.NoBuffers.Add(1)
+	case err == unix.ECANCELED || err == unix.EAGAIN || err == unix.EINTR || err == unix.ENOMEM:
+	default:
+		if c.heardAll = true; c.err != nil {
+			err = c.err
+		} else if err == nil {
+			err = io.EOF
+		}
+		c.Conn.Closed(err)
+	}
+}
+
+// Submit implements loop.Transport.
+func (c *conn) Submit(b *core.Batch) {
+	if b.Len() <= shortBatch && b.Range.File == nil &&
+		c.l.ring.Send(c.fd, b.Slices, send.data(c.slot.n, c.slot.gen)) {
+		c.under |= send
+		c.flight = b
+		c.l.sends++
+		return
+	}
+	n, err := c.Write(b, 0, &c.l.pieces)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.took(b, n)
+}
+
+// took counts what the socket has taken of a fresh batch, and waits for room for the rest.
+func (c *conn) took(b *core.Batch, n int) {
+	whole := n == b.Len()
+	if n > 0 {
+		c.Conn.Sent(n)
+	}
+	if !whole {
+		c.rest, c.sent = c.Conn.Rest(n), 0
+		c.unsettle()
+	}
+}
+
+// sentBatch handles what came of a batch that the ring has sent.
+func (c *conn) sentBatch(e ring.CQE) {
+	b := c.flight
+	c.flight = nil
+	if c.closed {
+		c.bye()
+		return
+	}
+	switch err := e.Err(); err {
+	case nil, unix.EAGAIN, unix.EINTR:
+		c.took(b, int(max(e.Res, 0)))
+		if c.rest == nil {
+			c.Conn.Writable()
+		}
+	default:
+		c.fail(err)
+	}
+}
+
+// write goes on with the rest of a batch, and with the connection when it is out.
+func (c *conn) write() {
+	n, err := c.Write(c.rest, c.sent, &c.l.pieces)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	done := c.sent+n == c.rest.Len()
+	if c.sent += n; done {
+		c.rest = nil
+	}
+	c.Conn.Sent(n)
+	if done {
+		c.Conn.Writable()
+	}
+}
+
+// fail notes that the socket is of no use any more. The connection is told when the turn is over.
+func (c *conn) fail(err error) {
+	if c.err == nil {
+		c.err = err
+		c.l.broken = append(c.l.broken, c)
+	}
+}
+
+// fallSilent ends the connection after a write has failed. What the peer said before it closed its end often says why
+// it did, so the connection is told when all that was received, if it has not ended over that.
+func (c *conn) fallSilent() {
+	switch {
+	case c.closed:
+	case c.under&receive != 0 && !c.deaf:
+		unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	default:
+		c.Conn.Closed(c.err)
+	}
+}
+
+// WantRead implements loop.Transport.
+func (c *conn) WantRead(on bool) {
+	c.deaf = !on
+	c.unsettle()
+}
+
+// Close implements loop.Transport.
+func (c *conn) Close() {
+	c.closed = true
+	c.LetGo()
+	c.rest = nil
+	c.unsettle()
+	if c.flight == nil {
+		c.bye()
+	}
+}
+
+// bye tells that the batch is free.
+func (c *conn) bye() {
+	if !c.gone {
+		c.gone = true
+		c.Conn.Gone()
+	}
+}

@@ -1,0 +1,298 @@
+//go:build linux
+
+package uringio
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/evloop"
+	"github.com/sscd-io/sscd/engine/internal/loop"
+	"github.com/sscd-io/sscd/engine/internal/uringio/ring"
+)
+
+const (
+	// arenaShift makes a loop's arena grow by 512 channels.
+	arenaShift = 9
+
+	// turnCompletions is how many completions are handled before new ones are asked for.
+	turnCompletions = 64
+
+	// watchPeriod is how often a busy loop looks for connections for which nothing is under way.
+	watchPeriod = time.Second
+
+	// lastWait is how long a loop that ends waits for what is under way, which was cancelled.
+	lastWait = time.Second
+
+	// hiccup is how long the loop rests when the kernel can't take requests for the moment.
+	hiccup = time.Millisecond
+)
+
+// Size is how large the ring of a loop is.
+var Size = ring.Config{
+	Entries: 256, Completions: 4096, Buffers: 128, BufferSize: 16 << 10, Sends: turnCompletions,
+}
+
+// Counters count what should be rare. They may be read from any goroutine.
+type Counters struct {
+	NoBuffers atomic.Uint64 // times that a connection found no buffer to receive into
+	Overflows atomic.Uint64 // turns in which completions had to wait in the kernel for room
+	Busy      atomic.Uint64 // times that the kernel took no requests: EAGAIN, EBUSY, ENOMEM
+	Unarmed   atomic.Uint64 // connections for which nothing was under way, found by the watch
+}
+
+// Loop is one locked goroutine that serves sockets with an io_uring.
+type Loop struct {
+	evloop.Base
+	Counters Counters
+
+	ring   *ring.Ring
+	cqes   [turnCompletions]ring.CQE
+	more   bool // there may be more completions than were reaped
+	sends  int  // under way
+	pieces evloop.Pieces
+
+	conns     []*conn // by slot
+	free      []slot
+	unsettled []*conn // to be settled when the turn is over
+	broken    []*conn // a write failed
+
+	listeners []*listener // by their number
+
+	event    int         // eventfd that wakes the loop
+	watching bool        // a request for it is under way
+	wanted   atomic.Bool // Run is
+	asleep   atomic.Bool // in Enter, or about to be: the eventfd has to wake it
+	stopped  atomic.Bool // Stop was called
+	alarm    time.Duration
+	watch    time.Duration // when to look for unarmed connections; never if nothing happened since
+	done     chan struct{}
+
+	mu   sync.Mutex // for quit against the end of event
+	quit bool
+}
+
+const never = time.Duration(1<<63 - 1)
+
+// New returns a loop whose Serve is still to be called.
+func New(cfg *loop.Config) (*Loop, error) {
+	r, err := ring.New(Size)
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{ring: r, alarm: never, watch: never, done: make(chan struct{})}
+	l.Removed = cfg.Removed
+	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		r.Close()
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	l.Loop = loop.New(cfg, l, arenaShift, false)
+	l.Loop.Arena.Sendfile = true
+	return l, nil
+}
+
+// Discard implements evloop.Server.
+func (l *Loop) Discard() error {
+	l.ring.Close()
+	return os.NewSyscallError("close", unix.Close(l.event))
+}
+
+// Serve implements evloop.Server.
+func (l *Loop) Serve() error {
+	defer close(l.done)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := l.ring.Enable()
+	if err == nil {
+		err = l.serve()
+	}
+	end := core.End{Code: codec.ClosedError, Reason: "engine closed", Err: net.ErrClosed}
+	if err != nil {
+		err = fmt.Errorf("io_uring loop: %w", err)
+		end = core.End{Code: codec.Internal, Reason: "event loop failed", Err: err}
+	}
+	l.end(end)
+	l.mu.Lock()
+	l.quit = true
+	l.mu.Unlock()
+	if closeErr := l.Discard(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// serve takes turns until Stop.
+func (l *Loop) serve() error {
+	for l.settle(); !l.stopped.Load(); {
+		if err := l.enter(l.patience()); err != nil {
+			return err
+		}
+		l.turn()
+	}
+	return nil
+}
+
+// turn handles what has completed, and what else there is to do.
+func (l *Loop) turn() {
+	n := l.ring.Reap(l.cqes[:])
+	l.more = n == len(l.cqes)
+	if n > 0 {
+		l.Loop.Enter()
+		for _, c := range l.cqes[:n] {
+			l.complete(c)
+		}
+		l.Loop.Leave()
+		l.active()
+	}
+	if l.wanted.Swap(false) {
+		l.Loop.Run()
+	}
+	if l.alarm != never && l.Loop.Since() >= l.alarm {
+		l.alarm = never
+		l.Loop.Expire()
+	}
+	l.report()
+	l.settle()
+}
+
+// patience is for how many completions the next Enter waits, and for how long. Sends complete within it.
+func (l *Loop) patience() (wait uint32, timeout time.Duration) {
+	now := l.Loop.Since()
+	if l.watch <= now {
+		l.look()
+	}
+	next := min(l.alarm, l.watch)
+	if l.more || next <= now {
+		return 0, 0
+	}
+	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
+		return 0, 0
+	}
+	if next == never {
+		return uint32(l.sends) + 1, ring.Forever
+	}
+	return uint32(l.sends) + 1, next - now
+}
+
+// enter submits and waits. It fails if the ring is of no use any more.
+func (l *Loop) enter(wait uint32, timeout time.Duration) error {
+	err := l.ring.Enter(wait, timeout)
+	l.asleep.Store(false)
+	if waiting, _ := l.ring.Overflowed(); waiting {
+		l.Counters.Overflows.Add(1)
+		l.more = true
+	}
+	switch err {
+	case nil:
+	case unix.EBUSY, unix.EAGAIN, unix.ENOMEM:
+		l.Counters.Busy.Add(1)
+		if !l.more {
+			time.Sleep(hiccup)
+		}
+	default:
+		return os.NewSyscallError("io_uring_enter", err)
+	}
+	return nil
+}
+
+// end ends all connections and listeners, and waits for what is under way for them.
+func (l *Loop) end(end core.End) {
+	l.Loop.Shutdown(end)
+	l.EndAccepting() // after Shutdown, which does what was posted: it may have brought some
+	deadline := l.Loop.Since() + lastWait
+	for l.settle(); len(l.free) < len(l.conns) || l.listening(); l.settle() {
+		left := deadline - l.Loop.Since()
+		if left <= 0 || l.enter(uint32(l.sends)+1, left) != nil {
+			return
+		}
+		for _, c := range l.cqes[:l.ring.Reap(l.cqes[:])] {
+			l.complete(c)
+		}
+	}
+}
+
+// Stop implements evloop.Server.
+func (l *Loop) Stop() {
+	l.stopped.Store(true)
+	l.Wake()
+	<-l.done
+}
+
+// Wake implements loop.Backend.
+func (l *Loop) Wake() {
+	l.wanted.Store(true)
+	if !l.asleep.CompareAndSwap(true, false) {
+		return // it looks before it sleeps
+	}
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.quit {
+		unix.Write(l.event, one[:])
+	}
+}
+
+// Alarm implements loop.Backend.
+func (l *Loop) Alarm(at time.Duration) { l.alarm = at }
+
+// report tells the connections over which a write failed. It can't be told where it happens, in the
+// middle of what they do.
+func (l *Loop) report() {
+	for len(l.broken) > 0 {
+		c := l.broken[0]
+		l.broken = l.broken[1:]
+		l.Loop.Enter()
+		c.fallSilent()
+		l.Loop.Leave()
+	}
+}
+
+// settle has the requests queued that connections and listeners need. Those that find the queue full, even after it
+// was submitted, are for the next turn.
+func (l *Loop) settle() {
+	for len(l.unsettled) > 0 {
+		c := l.unsettled[len(l.unsettled)-1]
+		if !c.settle() && (l.enter(0, 0) != nil || !c.settle()) {
+			break
+		}
+		c.isUnsettled = false
+		l.unsettled = l.unsettled[:len(l.unsettled)-1]
+	}
+	for _, a := range l.listeners {
+		a.settle()
+	}
+	if !l.watching {
+		l.watching = l.ring.Watch(l.event, unix.POLLIN, wake.data(0, 0))
+	}
+}
+
+// active has connections looked at in a while.
+func (l *Loop) active() {
+	if l.watch == never {
+		l.watch = l.Loop.Since() + watchPeriod
+	}
+}
+
+// look finds connections for which nothing is under way although something should be: there are none, unless requests
+// are lost.
+func (l *Loop) look() {
+	l.watch = never
+	for _, c := range l.conns {
+		if c != nil && !c.isUnsettled && c.needs() != 0 {
+			l.Counters.Unarmed.Add(1)
+			c.unsettle()
+		}
+	}
+	l.settle()
+}

@@ -1,0 +1,48 @@
+//go:build linux
+
+package uringio
+
+import "github.com/sscd-io/sscd/engine/internal/uringio/ring"
+
+// request is what a completion is about.
+type request uint8
+
+const (
+	none    request = 0         // nothing that anybody waits for
+	wake    request = 1 << iota // the eventfd
+	accept                      // a listener
+	receive                     // a connection: receiving, again and again
+	send                        // a batch
+	poll                        // until the socket takes bytes
+	cancel                      // of a connection's requests
+)
+
+// slot is the number of a connection, and how often that number was given.
+type slot struct {
+	n   uint32
+	gen uint32 // 24 bits
+}
+
+const genMask = 1<<24 - 1
+
+// data is the number of a request about slot n, or listener n.
+func (r request) data(n, gen uint32) uint64 {
+	return uint64(r)<<56 | uint64(gen&genMask)<<32 | uint64(n)
+}
+
+// complete handles a completion.
+func (l *Loop) complete(e ring.CQE) {
+	r, gen, n := request(e.Data>>56), uint32(e.Data>>32)&genMask, uint32(e.Data)
+	switch r {
+	case none:
+	case wake:
+		l.watching = e.More()
+		l.wanted.Store(true)
+	case accept:
+		l.listeners[n].complete(e)
+	default:
+		if int(n) < len(l.conns) && l.conns[n] != nil && l.conns[n].slot.gen == gen {
+			l.conns[n].complete(r, e)
+		}
+	}
+}

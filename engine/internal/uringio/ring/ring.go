@@ -1,0 +1,213 @@
+//go:build linux
+
+package ring
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config is how large a ring is. Numbers of entries and buffers are powers of two.
+type Config struct {
+	Entries     int // requests between two calls of Enter
+	Completions int // that wait for Reap; more are kept by the kernel, slowly
+	Buffers     int // for what is received
+	BufferSize  int // bytes of each
+	Sends       int // between two calls of Enter
+}
+
+// Send parts: how many pieces a Send may have.
+const MaxPieces = 4
+
+// group is the number of the one group of buffers.
+const group = 0
+
+// Ring is an io_uring and the buffers into which it receives.
+type Ring struct {
+	*queue
+
+	arg *geteventsArg // mapped
+	ts  *unix.Timespec
+
+	sends []send // mapped
+	pins  []runtime.Pinner
+	sent  int // sends queued since Enter
+
+	entries []bufEntry // mapped: the buffers that the kernel may fill
+	tail    uint16
+	buffers []byte // mapped
+	size    int
+
+	maps [][]byte
+}
+
+// send is the memory of a Send.
+type send struct {
+	msg unix.Msghdr
+	iov [MaxPieces]unix.Iovec
+}
+
+// New makes a ring, with as much of the machine as c says. Enable is to be called before it is used. The error says
+// which call failed: io_uring may be too old (Linux 6.1 is needed), forbidden by kernel.io_uring_disabled or by a
+// filter of system calls, or short of memory.
+func New(c Config) (*Ring, error) {
+	p := &params{
+		cqEntries: uint32(c.Completions),
+		flags:     setupCQSize | setupRDisabled | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun,
+	}
+	q, err := open(p, uint32(c.Entries))
+	if err != nil {
+		return nil, err
+	}
+	r := &Ring{queue: q, size: c.BufferSize, pins: make([]runtime.Pinner, c.Sends)}
+	if err := r.setup(c); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// setup maps memory, registers the buffers, and restricts the ring to what is used.
+func (r *Ring) setup(c Config) error {
+	const need = featNodrop | featExtArg
+	if r.features&need != need {
+		return os.NewSyscallError("io_uring_setup", unix.ENOSYS)
+	}
+	call, err := r.mapped(int(unsafe.Sizeof(*r.arg) + unsafe.Sizeof(*r.ts)))
+	if err != nil {
+		return err
+	}
+	r.arg = (*geteventsArg)(unsafe.Pointer(&call[0]))
+	r.ts = (*unix.Timespec)(unsafe.Pointer(&call[unsafe.Sizeof(*r.arg)]))
+	sends, err := r.mapped(c.Sends * int(unsafe.Sizeof(send{})))
+	if err != nil {
+		return err
+	}
+	r.sends = unsafe.Slice((*send)(unsafe.Pointer(&sends[0])), c.Sends)
+	entries, err := r.mapped(c.Buffers * int(unsafe.Sizeof(bufEntry{})))
+	if err != nil {
+		return err
+	}
+	r.entries = unsafe.Slice((*bufEntry)(unsafe.Pointer(&entries[0])), c.Buffers)
+	if r.buffers, err = r.mapped(c.Buffers * c.BufferSize); err != nil {
+		return err
+	}
+	reg := bufReg{ringAddr: uint64(uintptr(unsafe.Pointer(&entries[0]))), ringEntries: uint32(c.Buffers), bgid: group}
+	if err := r.register(registerPbufRing, unsafe.Pointer(&reg), 1); err != nil {
+		return fmt.Errorf("registering buffers with io_uring: %w", err)
+	}
+	for i := range c.Buffers {
+		r.Return(uint16(i))
+	}
+	return r.restrict()
+}
+
+// restrict lets the ring do what is used here and nothing else.
+func (r *Ring) restrict() error {
+	list := []restriction{{opcode: restrictionSQEFlagsAllowed, op: sqeBufferSelect}}
+	for _, op := range []uint8{opPollAdd, opSendmsg, opAccept, opAsyncCancel, opSend, opRecv} {
+		list = append(list, restriction{opcode: restrictionSQEOp, op: op})
+	}
+	if err := r.register(registerRestrictions, unsafe.Pointer(&list[0]), len(list)); err != nil {
+		return fmt.Errorf("restricting io_uring: %w", err)
+	}
+	return nil
+}
+
+// mapped returns memory that Go's collector does not know.
+func (r *Ring) mapped(n int) ([]byte, error) {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	r.maps = append(r.maps, b)
+	return b, nil
+}
+
+// Enable makes the ring the calling thread's.
+func (r *Ring) Enable() error {
+	if err := r.register(registerEnableRings, nil, 0); err != nil {
+		return fmt.Errorf("enabling io_uring: %w", err)
+	}
+	return nil
+}
+
+// Close gives everything back. What is under way is cancelled, which may last beyond the call: who wants descriptors
+// closed and buffers unused ends requests before.
+func (r *Ring) Close() {
+	r.queue.close()
+	for _, b := range r.maps {
+		unix.Munmap(b)
+	}
+}
+
+// Forever is a timeout that does not come.
+const Forever = time.Duration(-1)
+
+// Enter submits what was queued and waits until there are so many completions to Reap, or until the timeout. With
+// wait 0 it returns at once. That a signal or the timeout came first is no error; EAGAIN, EBUSY and ENOMEM are
+// about this moment, and what was not submitted still is.
+func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
+	r.arg.ts = 0
+	if wait > 0 && timeout >= 0 {
+		*r.ts = unix.NsecToTimespec(int64(timeout))
+		r.arg.ts = uint64(uintptr(unsafe.Pointer(r.ts)))
+	}
+	err := r.enter(wait, r.arg)
+	if r.queued() == 0 {
+		for i := range r.sent {
+			r.pins[i].Unpin()
+		}
+		r.sent = 0
+	}
+	if err == unix.EINTR || err == unix.ETIME {
+		return nil
+	}
+	return err
+}
+
+// Reap copies completions, oldest first, and returns how many.
+func (r *Ring) Reap(dst []CQE) int { return r.reap(dst) }
+
+// Overflowed returns whether completions wait in the kernel for room, and how many were lost ever: none, as long as
+// there is memory.
+func (r *Ring) Overflowed() (waiting bool, lost uint32) { return r.overflowed() }
+
+// Buffer is what a completion of Recv received, borrowed until Return; ok says whether it has one, which it may be
+// without bytes in it.
+func (r *Ring) Buffer(c CQE) (p []byte, id uint16, ok bool) {
+	if c.Flags&cqeBuffer == 0 {
+		return nil, 0, false
+	}
+	id = uint16(c.Flags >> cqeBufferShift)
+	from := int(id) * r.size
+	return r.buffers[from : from+int(max(c.Res, 0))], id, true
+}
+
+// Return gives a buffer back to the kernel.
+func (r *Ring) Return(id uint16) {
+	e := &r.entries[r.tail&uint16(len(r.entries)-1)]
+	e.addr, e.len = uint64(uintptr(unsafe.Pointer(&r.buffers[int(id)*r.size]))), uint32(r.size)
+	r.tail++
+	if e != &r.entries[0] {
+		e.bid = id
+		id = r.entries[0].bid
+	}
+	storeTail(&r.entries[0], id, r.tail)
+}
+
+// More returns whether the request of a completion goes on.
+func (c CQE) More() bool { return c.Flags&cqeMore != 0 }
+
+// Err is the error of a completion, or nil.
+func (c CQE) Err() error {
+	if c.Res >= 0 {
+		return nil
+	}
+	return unix.Errno(-c.Res)
+}
