@@ -158,12 +158,17 @@ func (c *Conn) Quit(end core.End) { c.core.Quit(c.loop.now, &end) }
 // The methods below are for the connection's backend, within a turn.
 
 // Bytes tells that p arrived, which is borrowed.
-func (c *Conn) Bytes(p []byte) {
+func (c *Conn) Bytes(p []byte) { c.bytes(p, !c.loop.lazy) }
+
+// SomeBytes is Bytes of which more follow in the same turn: nothing is sent before.
+func (c *Conn) SomeBytes(p []byte) { c.bytes(p, false) }
+
+func (c *Conn) bytes(p []byte, flush bool) {
 	c.loop.Stats.BytesIn.Add(uint64(len(p)))
 	c.loop.Stats.Reads.Add(1)
 	before := c.loop.Arena.FramesIn
 	c.core.Feed(c.loop.now, p)
-	c.serve(!c.loop.lazy)
+	c.serve(flush)
 	c.gulp = MaxGulp
 	if frames := c.loop.Arena.FramesIn - before; frames > turnFrames/4 {
 		c.gulp = uint32(min(MaxGulp, uint64(len(p))*turnFrames/frames))

@@ -117,15 +117,15 @@ func (c *conn) end() {
 	c.l.free = append(c.l.free, c.slot)
 }
 
-// complete handles a completion.
-func (c *conn) complete(r request, e ring.CQE) {
+// complete handles a completion. more says whether the next one is about the same request.
+func (c *conn) complete(r request, e ring.CQE, more bool) {
 	if !e.More() {
 		c.under &^= r
 		c.unsettle()
 	}
 	switch r {
 	case receive:
-		c.received(e)
+		c.received(e, more)
 	case send:
 		c.l.sends--
 		c.sentBatch(e)
@@ -137,13 +137,13 @@ func (c *conn) complete(r request, e ring.CQE) {
 }
 
 // received handles what came, or why nothing does any more.
-func (c *conn) received(e ring.CQE) {
-	if p, id, ok := c.l.ring.Buffer(e); ok {
+func (c *conn) received(e ring.CQE, more bool) {
+	if p, ok := c.l.ring.Buffer(e); ok {
 		if len(p) > 0 && !c.closed {
 			c.HasRead()
-			c.Conn.Bytes(p)
+			c.hear(p, more)
 		}
-		c.l.ring.Return(id)
+		c.l.ring.Done(e)
 	}
 	if e.More() || c.closed {
 		return
@@ -160,6 +160,19 @@ func (c *conn) received(e ring.CQE) {
 			err = io.EOF
 		}
 		c.Conn.Closed(err)
+	}
+}
+
+// hear hands on what came, in portions that a turn of an epoll loop might have.
+func (c *conn) hear(p []byte, more bool) {
+	for len(p) > 0 && !c.closed {
+		n := min(len(p), c.Conn.Gulp())
+		if more || n < len(p) {
+			c.Conn.SomeBytes(p[:n])
+		} else {
+			c.Conn.Bytes(p[:n])
+		}
+		p = p[n:]
 	}
 }
 

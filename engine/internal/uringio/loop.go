@@ -40,7 +40,7 @@ const (
 
 // Size is how large the ring of a loop is.
 var Size = ring.Config{
-	Entries: 256, Completions: 4096, Buffers: 128, BufferSize: 16 << 10, Sends: turnCompletions,
+	Entries: 256, Completions: 4096, Buffers: 32, BufferSize: loop.MaxGulp, Sends: turnCompletions,
 }
 
 // Counters count what should be rare. They may be read from any goroutine.
@@ -59,6 +59,7 @@ type Loop struct {
 	ring   *ring.Ring
 	cqes   [turnCompletions]ring.CQE
 	more   bool // there may be more completions than were reaped
+	others int  // completions of the last turn, but for sends
 	sends  int  // under way
 	pieces evloop.Pieces
 
@@ -145,11 +146,11 @@ func (l *Loop) serve() error {
 // turn handles what has completed, and what else there is to do.
 func (l *Loop) turn() {
 	n := l.ring.Reap(l.cqes[:])
-	l.more = n == len(l.cqes)
+	l.more, l.others = n == len(l.cqes), n-l.sends
 	if n > 0 {
 		l.Loop.Enter()
-		for _, c := range l.cqes[:n] {
-			l.complete(c)
+		for i := range n {
+			l.complete(i, n)
 		}
 		l.Loop.Leave()
 		l.active()
@@ -177,6 +178,10 @@ func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 	}
 	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
 		return 0, 0
+	}
+	if l.others > 1 {
+		// More is likely to be on its way: from those who are about to run, too.
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 	if next == never {
 		return uint32(l.sends) + 1, ring.Forever
@@ -215,8 +220,9 @@ func (l *Loop) end(end core.End) {
 		if left <= 0 || l.enter(uint32(l.sends)+1, left) != nil {
 			return
 		}
-		for _, c := range l.cqes[:l.ring.Reap(l.cqes[:])] {
-			l.complete(c)
+		n := l.ring.Reap(l.cqes[:])
+		for i := range n {
+			l.complete(i, n)
 		}
 	}
 }

@@ -2,8 +2,6 @@
 
 package uringio
 
-import "github.com/sscd-io/sscd/engine/internal/uringio/ring"
-
 // request is what a completion is about.
 type request uint8
 
@@ -30,8 +28,9 @@ func (r request) data(n, gen uint32) uint64 {
 	return uint64(r)<<56 | uint64(gen&genMask)<<32 | uint64(n)
 }
 
-// complete handles a completion.
-func (l *Loop) complete(e ring.CQE) {
+// complete handles completion i of so many.
+func (l *Loop) complete(i, of int) {
+	e := l.cqes[i]
 	r, gen, n := request(e.Data>>56), uint32(e.Data>>32)&genMask, uint32(e.Data)
 	switch r {
 	case none:
@@ -42,7 +41,7 @@ func (l *Loop) complete(e ring.CQE) {
 		l.listeners[n].complete(e)
 	default:
 		if int(n) < len(l.conns) && l.conns[n] != nil && l.conns[n].slot.gen == gen {
-			l.conns[n].complete(r, e)
+			l.conns[n].complete(r, e, i+1 < of && l.cqes[i+1].Data == e.Data)
 		}
 	}
 }

@@ -66,7 +66,7 @@ type bufReg struct {
 	ringAddr    uint64
 	ringEntries uint32
 	bgid        uint16
-	_           uint16
+	flags       uint16
 	_           [3]uint64
 }
 
@@ -118,6 +118,8 @@ const (
 	registerRestrictions = 11
 	registerEnableRings  = 12
 	registerPbufRing     = 22
+
+	pbufRingInc = 1 << 1 // Linux 6.12
 )
 
 // Kinds of restrictions.
@@ -149,5 +151,6 @@ const (
 const (
 	cqeBuffer      = 1 << 0
 	cqeMore        = 1 << 1
+	cqeBufMore     = 1 << 4
 	cqeBufferShift = 16
 )

@@ -42,6 +42,7 @@ type Ring struct {
 	tail    uint16
 	buffers []byte // mapped
 	size    int
+	used    []int // bytes of each buffer; only where the kernel goes on filling one
 
 	maps [][]byte
 }
@@ -97,12 +98,20 @@ func (r *Ring) setup(c Config) error {
 	if r.buffers, err = r.mapped(c.Buffers * c.BufferSize); err != nil {
 		return err
 	}
-	reg := bufReg{ringAddr: uint64(uintptr(unsafe.Pointer(&entries[0]))), ringEntries: uint32(c.Buffers), bgid: group}
-	if err := r.register(registerPbufRing, unsafe.Pointer(&reg), 1); err != nil {
+	reg := bufReg{
+		ringAddr: uint64(uintptr(unsafe.Pointer(&entries[0]))), ringEntries: uint32(c.Buffers), bgid: group,
+		flags: pbufRingInc,
+	}
+	r.used = make([]int, c.Buffers)
+	if err = r.register(registerPbufRing, unsafe.Pointer(&reg), 1); err == unix.EINVAL {
+		reg.flags, r.used = 0, nil
+		err = r.register(registerPbufRing, unsafe.Pointer(&reg), 1)
+	}
+	if err != nil {
 		return fmt.Errorf("registering buffers with io_uring: %w", err)
 	}
 	for i := range c.Buffers {
-		r.Return(uint16(i))
+		r.give(uint16(i))
 	}
 	return r.restrict()
 }
@@ -178,19 +187,33 @@ func (r *Ring) Reap(dst []CQE) int { return r.reap(dst) }
 // there is memory.
 func (r *Ring) Overflowed() (waiting bool, lost uint32) { return r.overflowed() }
 
-// Buffer is what a completion of Recv received, borrowed until Return; ok says whether it has one, which it may be
-// without bytes in it.
-func (r *Ring) Buffer(c CQE) (p []byte, id uint16, ok bool) {
+// Buffer is what a completion of Recv received, borrowed until Done with the same completion; ok says whether it has a
+// buffer, which it may have without bytes in it. Completions are to be asked in their order.
+func (r *Ring) Buffer(c CQE) (p []byte, ok bool) {
 	if c.Flags&cqeBuffer == 0 {
-		return nil, 0, false
+		return nil, false
 	}
-	id = uint16(c.Flags >> cqeBufferShift)
-	from := int(id) * r.size
-	return r.buffers[from : from+int(max(c.Res, 0))], id, true
+	id, n := int(c.Flags>>cqeBufferShift), int(max(c.Res, 0))
+	from := id * r.size
+	if r.used != nil {
+		from += r.used[id]
+		r.used[id] += n
+	}
+	return r.buffers[from : from+n], true
 }
 
-// Return gives a buffer back to the kernel.
-func (r *Ring) Return(id uint16) {
+// Done gives the buffer of a completion back to the kernel, unless it goes on filling that.
+func (r *Ring) Done(c CQE) {
+	if c.Flags&cqeBufMore == 0 {
+		r.give(uint16(c.Flags >> cqeBufferShift))
+	}
+}
+
+// give gives the kernel a buffer.
+func (r *Ring) give(id uint16) {
+	if r.used != nil {
+		r.used[id] = 0
+	}
 	e := &r.entries[r.tail&uint16(len(r.entries)-1)]
 	e.addr, e.len = uint64(uintptr(unsafe.Pointer(&r.buffers[int(id)*r.size]))), uint32(r.size)
 	r.tail++

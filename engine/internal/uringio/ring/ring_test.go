@@ -69,11 +69,11 @@ func TestSendAndReceive(t *testing.T) {
 		if got[0].Data != 8 || got[0].Res != 300 || got[0].More() {
 			t.Fatalf("sending completed with %+v", got[0])
 		}
-		p, id, ok := r.Buffer(got[1])
+		p, ok := r.Buffer(got[1])
 		if got[1].Data != 7 || !ok || !got[1].More() || !bytes.Equal(p, want) {
 			t.Fatalf("%d: received %d bytes: %+v", i, len(p), got[1])
 		}
-		r.Return(id)
+		r.Done(got[1])
 	}
 	unix.Shutdown(a, unix.SHUT_WR)
 	if got := enter(t, r, 1); got[0].Res != 0 || got[0].More() {
@@ -94,20 +94,19 @@ func TestNoBuffers(t *testing.T) {
 	}
 	r.Recv(b, 7)
 	var got []byte
-	var ids []uint16
 	cqes := enter(t, r, small.Buffers+1)
 	for _, c := range cqes[:small.Buffers] {
-		p, id, _ := r.Buffer(c)
-		got, ids = append(got, p...), append(ids, id)
+		p, _ := r.Buffer(c)
+		got = append(got, p...)
 	}
 	if last := cqes[small.Buffers]; last.Err() != unix.ENOBUFS || last.More() {
 		t.Fatalf("without buffers: %+v", last)
 	}
-	for _, id := range ids {
-		r.Return(id)
+	for _, c := range cqes[:small.Buffers] {
+		r.Done(c)
 	}
 	r.Recv(b, 7)
-	p, _, _ := r.Buffer(enter(t, r, 1)[0])
+	p, _ := r.Buffer(enter(t, r, 1)[0])
 	if !bytes.Equal(append(got, p...), want) {
 		t.Error("other bytes were received")
 	}
@@ -250,8 +249,8 @@ func TestNoAllocation(t *testing.T) {
 		r.Send(a, msg, 8)
 		r.Enter(2, Forever)
 		for i := range r.Reap(cqes) {
-			if _, id, ok := r.Buffer(cqes[i]); ok {
-				r.Return(id)
+			if _, ok := r.Buffer(cqes[i]); ok {
+				r.Done(cqes[i])
 			}
 		}
 	}); n != 0 {
