@@ -40,7 +40,7 @@ const (
 
 // Size is how large the ring of a loop is.
 var Size = ring.Config{
-	Entries: 256, Completions: 4096, Buffers: 32, BufferSize: loop.MaxGulp, Sends: turnCompletions,
+	Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, Sends: turnCompletions,
 }
 
 // Counters count what should be rare. They may be read from any goroutine.
