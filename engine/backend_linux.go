@@ -36,9 +36,10 @@ func maxConns() int {
 
 // eventLoops are the event loops of an engine. A nil one has none.
 type eventLoops struct {
-	loops  []evloop.Server
-	served sync.WaitGroup
-	errs   chan error
+	backend Backend
+	loops   []evloop.Server
+	served  sync.WaitGroup
+	errs    chan error
 }
 
 // startLoops returns the engine's loops, which it starts if there are none yet.
@@ -51,17 +52,9 @@ func (e *Engine) startLoops() (*eventLoops, error) {
 	if e.loops != nil {
 		return e.loops, nil
 	}
-	newLoop := e.loopMaker()
-	p := &eventLoops{errs: make(chan error, e.cfg.Loops)}
-	for range e.cfg.Loops {
-		l, err := newLoop()
-		if err != nil {
-			for _, l := range p.loops {
-				l.Discard()
-			}
-			return nil, err
-		}
-		p.loops = append(p.loops, l)
+	p, err := e.makeLoops()
+	if err != nil {
+		return nil, err
 	}
 	for _, l := range p.loops {
 		p.served.Go(func() {
@@ -75,13 +68,35 @@ func (e *Engine) startLoops() (*eventLoops, error) {
 	return p, nil
 }
 
-// loopMaker returns what makes the loops of the backend.
-func (e *Engine) loopMaker() func() (evloop.Server, error) {
+// makeLoops makes the loops of the backend, or of epoll if there is no io_uring. It says which.
+func (e *Engine) makeLoops() (*eventLoops, error) {
+	log := e.cfg.Logger
 	if e.cfg.Backend == IOUring {
-		return func() (evloop.Server, error) { return uringio.New(e.loopCfg) }
+		p, err := e.makeAll(IOUring, func() (evloop.Server, error) { return uringio.New(e.loopCfg) })
+		if err == nil {
+			log.Info("event loops with io_uring", "loops", e.cfg.Loops)
+			return p, nil
+		}
+		log.Warn("event loops with epoll: io_uring can't be used", "reason", uringio.Explain(err), "err", err)
 	}
-	tameGnet(e.cfg.Logger)
-	return func() (evloop.Server, error) { return epollio.New(e.loopCfg) }
+	tameGnet(log)
+	return e.makeAll(Epoll, func() (evloop.Server, error) { return epollio.New(e.loopCfg) })
+}
+
+// makeAll makes all loops or none.
+func (e *Engine) makeAll(b Backend, newLoop func() (evloop.Server, error)) (*eventLoops, error) {
+	p := &eventLoops{backend: b, errs: make(chan error, e.cfg.Loops)}
+	for range e.cfg.Loops {
+		l, err := newLoop()
+		if err != nil {
+			for _, l := range p.loops {
+				l.Discard()
+			}
+			return nil, err
+		}
+		p.loops = append(p.loops, l)
+	}
+	return p, nil
 }
 
 // stop ends the loops and returns why they ended before, if they did.
@@ -109,6 +124,24 @@ func (p *eventLoops) all() (out []*loop.Loop) {
 	}
 	return out
 }
+
+// addTo adds what only some kinds of loops count.
+func (p *eventLoops) addTo(s *Stats) {
+	if p == nil {
+		return
+	}
+	for _, l := range p.loops {
+		if u, ok := l.(*uringio.Loop); ok {
+			s.RingNoBuffers += u.Counters.NoBuffers.Load()
+			s.RingOverflows += u.Counters.Overflows.Load()
+			s.RingBusy += u.Counters.Busy.Load()
+			s.RingUnarmed += u.Counters.Unarmed.Load()
+		}
+	}
+}
+
+// is is the backend that the loops are of.
+func (p *eventLoops) is() Backend { return p.backend }
 
 // load is how many connections the loops have, with those on their way to them.
 func (p *eventLoops) load() (n int64) {

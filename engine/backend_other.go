@@ -22,6 +22,8 @@ type eventLoops struct{}
 func (*eventLoops) stop() error       { return nil }
 func (*eventLoops) all() []*loop.Loop { return nil }
 func (*eventLoops) load() int64       { return 0 }
+func (*eventLoops) addTo(*Stats)      {}
+func (*eventLoops) is() Backend       { return Net }
 
 func (e *Engine) listenLoops(string) ([]listener, error) { return nil, errors.ErrUnsupported }
 

@@ -88,6 +88,22 @@ func (e *Engine) Listen(addr string) (net.Addr, error) {
 	return ls[0].Addr(), nil
 }
 
+// Backend is what serves the connections that are accepted: Config.Backend, unless that is Auto, or IOUring where there
+// is none. What is found is known once the engine listens.
+func (e *Engine) Backend() Backend {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.loops != nil:
+		return e.loops.is()
+	case e.cfg.Backend != Auto:
+		return e.cfg.Backend
+	case haveEventLoops:
+		return Epoll
+	}
+	return Net
+}
+
 // Dial connects to an address as of Listen. It blocks.
 func (e *Engine) Dial(ctx context.Context, addr string) (*Conn, error) {
 	nc, err := e.dialNet(ctx, addr)
@@ -200,6 +216,7 @@ func (e *Engine) Close() error {
 	for _, l := range loops.all() {
 		e.past.addCounters(l)
 	}
+	loops.addTo(&e.past)
 	return err
 }
 

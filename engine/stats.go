@@ -40,6 +40,12 @@ type Stats struct {
 	AcceptSkipped uint64 // connections that were gone before they were accepted
 	AcceptFailed  uint64 // connections that could not be served
 
+	// With IOUring.
+	RingNoBuffers uint64 // times that a connection found no buffer to receive into, and went on a turn later
+	RingOverflows uint64 // turns in which completions waited in the kernel for room
+	RingBusy      uint64 // times that the kernel could take no requests for the moment
+	RingUnarmed   uint64 // connections for which nothing was under way, found within a second or two
+
 	// LongestTurn is the longest time for which a loop served one connection, or one batch of what
 	// others asked for, without looking at the rest.
 	LongestTurn time.Duration
@@ -64,6 +70,7 @@ func (e *Engine) Stats() Stats {
 		s.addCounters(l)
 		s.addGauges(l)
 	}
+	e.loops.addTo(&s)
 	for _, l := range e.listeners {
 		l.addTo(&s)
 	}

@@ -46,9 +46,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	floods := f.String("floods", "", "mode flood: `names` of floods, by comma; empty means all")
 	f.Int64Var(&o.FileBytes, "file-bytes", 0, "mode file: how long the file is, in `bytes`; 268,435,456 unless given")
 	f.StringVar(&o.json, "json", "", "`file` for the result as well; - means standard output, and no table")
-	client := f.String("client-backend", "", "how this side serves: net or epoll; empty means by the connections")
+	client := f.String("client-backend", "", "how this side serves: net, epoll or io_uring; empty means by the connections")
 	f.StringVar((*string)(&o.server.Backend), "backend", "",
-		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
+		"how our own server serves: epoll, io_uring or net; empty means epoll, in mode stall each in turn")
 	f.IntVar(&o.server.Loops, "loops", 0, "event loops of our own server; 0 means one for each processor")
 	f.StringVar(&o.server.CPUProfile, "cpuprofile", "",
 		"`file` for a CPU profile of our own server; modes that start several keep the last one's,\n"+
