@@ -80,7 +80,7 @@ func TestSendFile(t *testing.T) {
 				t.Error("the channel ended:", err)
 			}
 			by := e.Stats().BytesSendfile
-			if all := b == engine.Epoll && profile == engine.Negotiate; all != (by == uint64(h.n)) || !all && by > 0 {
+			if all := b != engine.Net && profile == engine.Negotiate; all != (by == uint64(h.n)) || !all && by > 0 {
 				t.Errorf("%d bytes by sendfile of %d", by, h.n)
 			}
 			s.Close()

@@ -11,10 +11,11 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/evloop"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/engine/internal/uringio/ring"
+	"github.com/sscd-io/sscd/pool"
 )
 
-// shortBatch is how many bytes a batch has at most that is sent by the ring. A longer one is written at once: its own
-// system call is a small part of what it costs.
+// shortBatch is how many bytes a batch has at most that is copied and sent by the ring. A longer one is written at once:
+// its own system call is a small part of what it costs.
 const shortBatch = 16 << 10
 
 // conn is a connected socket of a loop.
@@ -22,18 +23,22 @@ type conn struct {
 	evloop.Socket
 	l    *Loop
 	slot slot
+	fd   int // open until nothing is under way
 
-	under       request     // way: the requests that have not completed
-	isUnsettled bool        // among Loop.unsettled
-	deaf        bool        // bytes are not wanted
-	heardAll    bool        // no more bytes can come
-	closed      bool        // Close was called
-	gone        bool        // Gone was said
-	fd          int         // to close when nothing is under way
-	flight      *core.Batch // what the ring sends
-	rest        *core.Batch // the batch, or what is left of it, while the socket is full
-	sent        int         // bytes of rest that are written
-	err         error       // why a write failed
+	under       request // way: what has not completed
+	isUnsettled bool    // among Loop.unsettled
+	deaf        bool    // bytes are not wanted
+	heardAll    bool    // no more bytes can come
+	closed      bool    // Close was called
+	patient     bool    // with closed and left: the peer has some time to take that
+	err         error   // why a write failed
+
+	// What is to be sent, in this order. A batch in flight is counted as sent: it is for the ring, as the socket's
+	// own buffer is for the kernel.
+	flight []byte      // memory of the ring: what the next Enter sends
+	left   *pool.Buf   // what the socket did not take of that
+	rest   *core.Batch // the batch, or what is left of it
+	sent   int         // bytes of rest that are written
 }
 
 // Attach implements evloop.Server.
@@ -64,12 +69,17 @@ func (c *conn) unsettle() {
 // needs returns the request that is missing: there is one at a time.
 func (c *conn) needs() request {
 	switch {
+	case c.err == nil && c.flight == nil && (c.left != nil || c.rest != nil):
+		if c.under&poll == 0 {
+			return poll
+		}
 	case c.closed:
 		if c.under&(receive|poll) != 0 && c.under&cancel == 0 {
 			return cancel
 		}
-	case c.rest != nil && c.under&poll == 0 && c.err == nil:
-		return poll
+	}
+	switch {
+	case c.closed:
 	case !c.deaf && !c.heardAll && c.under&receive == 0:
 		return receive
 	case c.deaf && c.under&receive != 0 && c.under&cancel == 0:
@@ -87,7 +97,7 @@ func (c *conn) settle() bool {
 		}
 		c.under |= r
 	}
-	if c.closed && c.under == 0 && c.fd >= 0 {
+	if c.closed && c.under == 0 && c.flight == nil && c.left == nil && c.fd >= 0 {
 		c.end()
 	}
 	return true
@@ -126,11 +136,8 @@ func (c *conn) complete(r request, e ring.CQE, more bool) {
 	switch r {
 	case receive:
 		c.received(e, more)
-	case send:
-		c.l.sends--
-		c.sentBatch(e)
 	case poll:
-		if !c.closed && c.err == nil {
+		if c.err == nil {
 			c.write()
 		}
 	}
@@ -178,54 +185,57 @@ func (c *conn) hear(p []byte, more bool) {
 
 // Submit implements loop.Transport.
 func (c *conn) Submit(b *core.Batch) {
-	if b.Len() <= shortBatch && b.Range.File == nil &&
-		c.l.ring.Send(c.fd, b.Slices, send.data(c.slot.n, c.slot.gen)) {
-		c.under |= send
-		c.flight = b
-		c.l.sends++
-		return
-	}
-	n, err := c.Write(b, 0, &c.l.pieces)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.took(b, n)
-}
-
-// took counts what the socket has taken of a fresh batch, and waits for room for the rest.
-func (c *conn) took(b *core.Batch, n int) {
-	whole := n == b.Len()
-	if n > 0 {
-		c.Conn.Sent(n)
-	}
-	if !whole {
-		c.rest, c.sent = c.Conn.Rest(n), 0
-		c.unsettle()
-	}
-}
-
-// sentBatch handles what came of a batch that the ring has sent.
-func (c *conn) sentBatch(e ring.CQE) {
-	b := c.flight
-	c.flight = nil
-	if c.closed {
-		c.bye()
-		return
-	}
-	switch err := e.Err(); err {
-	case nil, unix.EAGAIN, unix.EINTR:
-		c.took(b, int(max(e.Res, 0)))
-		if c.rest == nil {
-			c.Conn.Writable()
+	switch {
+	case c.flight != nil || c.left != nil:
+		c.rest, c.sent = c.Conn.Rest(0), 0
+	case b.Len() <= shortBatch && b.Range.File == nil && c.fly(b):
+		c.Conn.Sent(b.Len())
+	default:
+		n, err := c.Write(b, 0, &c.l.pieces)
+		if err != nil {
+			c.fail(err)
+			return
 		}
+		whole := n == b.Len()
+		if n > 0 {
+			c.Conn.Sent(n)
+		}
+		if !whole {
+			c.rest, c.sent = c.Conn.Rest(n), 0
+			c.unsettle()
+		}
+	}
+}
+
+// fly has the ring send a copy of a batch, if it has room.
+func (c *conn) fly(b *core.Batch) bool {
+	p := c.l.ring.Send(c.fd, b.Len(), send.data(c.slot.n, c.slot.gen))
+	if p == nil {
+		return false
+	}
+	c.flight = p
+	for _, s := range b.Slices {
+		p = p[copy(p, s):]
+	}
+	c.l.flying = append(c.l.flying, c)
+	return true
+}
+
+// cameBack takes what the socket did not take of a flight: res is how much it took, or the error.
+func (c *conn) cameBack(res int) {
+	switch err := unix.Errno(max(-res, 0)); err {
+	case 0, unix.EAGAIN, unix.EINTR:
+		c.left = c.l.pool.Copy(c.flight[max(res, 0):])
 	default:
 		c.fail(err)
 	}
 }
 
-// write goes on with the rest of a batch, and with the connection when it is out.
+// write goes on where the socket was full.
 func (c *conn) write() {
+	if c.left != nil && !c.writeLeft() || c.closed || c.rest == nil {
+		return
+	}
 	n, err := c.Write(c.rest, c.sent, &c.l.pieces)
 	if err != nil {
 		c.fail(err)
@@ -241,8 +251,36 @@ func (c *conn) write() {
 	}
 }
 
+// writeLeft writes what is left of a flight, and returns whether all of it is out.
+func (c *conn) writeLeft() bool {
+	c.unsettle()
+	n, err := unix.Write(c.fd, c.left.B)
+	switch {
+	case n == len(c.left.B):
+		c.forget()
+		return true
+	case n > 0:
+		rest := c.l.pool.Copy(c.left.B[n:])
+		c.forget()
+		c.left = rest
+	case err != unix.EAGAIN && err != unix.EINTR:
+		c.fail(err)
+	}
+	return false
+}
+
+// forget gives back what is left of a flight.
+func (c *conn) forget() {
+	c.left.Release()
+	c.left = nil
+	c.unsettle()
+}
+
 // fail notes that the socket is of no use any more. The connection is told when the turn is over.
 func (c *conn) fail(err error) {
+	if c.left != nil {
+		c.forget()
+	}
 	if c.err == nil {
 		c.err = err
 		c.l.broken = append(c.l.broken, c)
@@ -269,19 +307,12 @@ func (c *conn) WantRead(on bool) {
 
 // Close implements loop.Transport.
 func (c *conn) Close() {
-	c.closed = true
+	c.closed, c.patient = true, true
 	c.LetGo()
 	c.rest = nil
+	if c.err != nil && c.left != nil {
+		c.forget()
+	}
 	c.unsettle()
-	if c.flight == nil {
-		c.bye()
-	}
-}
-
-// bye tells that the batch is free.
-func (c *conn) bye() {
-	if !c.gone {
-		c.gone = true
-		c.Conn.Gone()
-	}
+	c.Conn.Gone()
 }

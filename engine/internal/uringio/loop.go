@@ -19,6 +19,7 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/evloop"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 	"github.com/sscd-io/sscd/engine/internal/uringio/ring"
+	"github.com/sscd-io/sscd/pool"
 )
 
 const (
@@ -40,7 +41,7 @@ const (
 
 // Size is how large the ring of a loop is.
 var Size = ring.Config{
-	Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, Sends: turnCompletions,
+	Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, SendBytes: 256 << 10,
 }
 
 // Counters count what should be rare. They may be read from any goroutine.
@@ -57,10 +58,12 @@ type Loop struct {
 	Counters Counters
 
 	ring   *ring.Ring
+	pool   *pool.Pool
 	cqes   [turnCompletions]ring.CQE
-	more   bool // there may be more completions than were reaped
-	others int  // completions of the last turn, but for sends
-	sends  int  // under way
+	more   bool    // there may be more completions than were reaped
+	others int     // completions of the last turn
+	flying []*conn // the next Enter sends a batch of theirs
+	ready  []*conn // theirs is out, and they have more
 	pieces evloop.Pieces
 
 	conns     []*conn // by slot
@@ -91,7 +94,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{ring: r, alarm: never, watch: never, done: make(chan struct{})}
+	l := &Loop{ring: r, pool: cfg.Core.Pool, alarm: never, watch: never, done: make(chan struct{})}
 	l.Removed = cfg.Removed
 	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		r.Close()
@@ -146,9 +149,10 @@ func (l *Loop) serve() error {
 // turn handles what has completed, and what else there is to do.
 func (l *Loop) turn() {
 	n := l.ring.Reap(l.cqes[:])
-	l.more, l.others = n == len(l.cqes), n-l.sends
-	if n > 0 {
+	l.more, l.others = n == len(l.cqes), n
+	if n > 0 || len(l.ready) > 0 {
 		l.Loop.Enter()
+		l.goOn()
 		for i := range n {
 			l.complete(i, n)
 		}
@@ -166,7 +170,18 @@ func (l *Loop) turn() {
 	l.settle()
 }
 
-// patience is for how many completions the next Enter waits, and for how long. Sends complete within it.
+// goOn has the connections go on whose batch is out.
+func (l *Loop) goOn() {
+	for i, c := range l.ready {
+		if !c.closed && c.err == nil && c.rest != nil {
+			c.write()
+		}
+		l.ready[i] = nil
+	}
+	l.ready = l.ready[:0]
+}
+
+// patience is for how many completions the next Enter waits, and for how long.
 func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 	now := l.Loop.Since()
 	if l.watch <= now {
@@ -176,6 +191,11 @@ func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 	if l.more || next <= now {
 		return 0, 0
 	}
+	for _, c := range l.flying {
+		if c.rest != nil {
+			return 0, 0 // it goes on as soon as its batch is out
+		}
+	}
 	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
 		return 0, 0
 	}
@@ -184,15 +204,16 @@ func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 	if next == never {
-		return uint32(l.sends) + 1, ring.Forever
+		return 1, ring.Forever
 	}
-	return uint32(l.sends) + 1, next - now
+	return 1, next - now
 }
 
 // enter submits and waits. It fails if the ring is of no use any more.
 func (l *Loop) enter(wait uint32, timeout time.Duration) error {
 	err := l.ring.Enter(wait, timeout)
 	l.asleep.Store(false)
+	l.land()
 	if waiting, _ := l.ring.Overflowed(); waiting {
 		l.Counters.Overflows.Add(1)
 		l.more = true
@@ -210,6 +231,28 @@ func (l *Loop) enter(wait uint32, timeout time.Duration) error {
 	return nil
 }
 
+// land takes note of what came of the batches that the last Enter sent.
+func (l *Loop) land() {
+	fails, sure := l.ring.Failed()
+	for _, e := range fails {
+		if c := l.conn(e.Request()); c != nil {
+			c.cameBack(int(e.Res))
+		}
+	}
+	if !sure {
+		return
+	}
+	for i, c := range l.flying {
+		c.flight = nil
+		if c.rest != nil && c.left == nil {
+			l.ready = append(l.ready, c)
+		}
+		c.unsettle()
+		l.flying[i] = nil
+	}
+	l.flying = l.flying[:0]
+}
+
 // end ends all connections and listeners, and waits for what is under way for them.
 func (l *Loop) end(end core.End) {
 	l.Loop.Shutdown(end)
@@ -217,7 +260,7 @@ func (l *Loop) end(end core.End) {
 	deadline := l.Loop.Since() + lastWait
 	for l.settle(); len(l.free) < len(l.conns) || l.listening(); l.settle() {
 		left := deadline - l.Loop.Since()
-		if left <= 0 || l.enter(uint32(l.sends)+1, left) != nil {
+		if left <= 0 || l.enter(1, left) != nil {
 			return
 		}
 		n := l.ring.Reap(l.cqes[:])
@@ -290,12 +333,19 @@ func (l *Loop) active() {
 	}
 }
 
-// look finds connections for which nothing is under way although something should be: there are none, unless requests
-// are lost.
+// look looks at all connections. Some have ended but for what their peer does not take: they have waited for long enough.
+// For none should nothing be under way although something should; if there is one, requests are lost.
 func (l *Loop) look() {
 	l.watch = never
 	for _, c := range l.conns {
-		if c != nil && !c.isUnsettled && c.needs() != 0 {
+		switch {
+		case c == nil || c.isUnsettled:
+		case c.closed && c.left != nil && c.patient:
+			c.patient = false
+			l.active()
+		case c.closed && c.left != nil:
+			c.forget()
+		case c.needs() != 0:
 			l.Counters.Unarmed.Add(1)
 			c.unsettle()
 		}

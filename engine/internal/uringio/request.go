@@ -31,17 +31,28 @@ func (r request) data(n, gen uint32) uint64 {
 // complete handles completion i of so many.
 func (l *Loop) complete(i, of int) {
 	e := l.cqes[i]
-	r, gen, n := request(e.Data>>56), uint32(e.Data>>32)&genMask, uint32(e.Data)
-	switch r {
+	switch r := requestOf(e.Request()); r {
 	case none:
 	case wake:
 		l.watching = e.More()
 		l.wanted.Store(true)
 	case accept:
-		l.listeners[n].complete(e)
+		l.listeners[uint32(e.Data)].complete(e)
 	default:
-		if int(n) < len(l.conns) && l.conns[n] != nil && l.conns[n].slot.gen == gen {
-			l.conns[n].complete(r, e, i+1 < of && l.cqes[i+1].Data == e.Data)
+		if c := l.conn(e.Data); c != nil && !e.IsSend() {
+			c.complete(r, e, i+1 < of && l.cqes[i+1].Data == e.Data)
 		}
 	}
+}
+
+// requestOf is the request of a number.
+func requestOf(data uint64) request { return request(data >> 56) }
+
+// conn is the connection that a number is about, or nil if it has ended.
+func (l *Loop) conn(data uint64) *conn {
+	n, gen := uint32(data), uint32(data>>32)&genMask
+	if int(n) < len(l.conns) && l.conns[n] != nil && l.conns[n].slot.gen == gen {
+		return l.conns[n]
+	}
+	return nil
 }

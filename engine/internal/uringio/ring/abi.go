@@ -131,13 +131,13 @@ const (
 // Opcodes, and their flags.
 const (
 	opPollAdd     = 6
-	opSendmsg     = 9
 	opAccept      = 13
 	opAsyncCancel = 14
 	opSend        = 26
 	opRecv        = 27
 
-	sqeBufferSelect = 1 << 5
+	sqeBufferSelect   = 1 << 5
+	sqeCQESkipSuccess = 1 << 6
 
 	pollAddMulti    = 1 << 0 // in len
 	acceptMultishot = 1 << 0 // in ioprio

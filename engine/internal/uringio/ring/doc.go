@@ -5,8 +5,7 @@
 //
 // Requests are queued by [Ring.Recv], [Ring.Send] and the like, and submitted by [Ring.Enter], which also waits;
 // [Ring.Reap] copies the completions out. A completion is told apart by the number its request was queued with, never
-// by a pointer. All memory that the kernel holds beyond a system call is mapped, not Go's; what is sent is pinned until
-// the call that sends it returns.
+// by a pointer. All memory that the kernel is told of is mapped, not Go's: what is sent is copied there.
 //
 // The two halves of a ring, its queues and the calls, are in queue.go. The build tag giouring has them from
 // github.com/pawelgaczynski/giouring instead; such a build needs -ldflags=-checklinkname=0.

@@ -22,7 +22,8 @@ type queue struct {
 	tail                    uint32 // of what next returned
 
 	cqHead, cqTail, cqOverflow *uint32
-	cqes                       []CQE // mapped
+	cqes                       []CQE  // mapped
+	seen                       uint32 // completions that fresh has looked at
 }
 
 // open sets up a ring that is disabled.
@@ -105,6 +106,17 @@ func (q *queue) reap(dst []CQE) int {
 	}
 	atomic.StoreUint32(q.cqHead, head+uint32(n))
 	return n
+}
+
+// fresh appends the completions with a bit of mask in their number that came since its last call. They are still to be
+// reaped.
+func (q *queue) fresh(to []CQE, mask uint64) []CQE {
+	for tail := atomic.LoadUint32(q.cqTail); q.seen != tail; q.seen++ {
+		if e := &q.cqes[q.seen&uint32(len(q.cqes)-1)]; e.Data&mask != 0 {
+			to = append(to, *e)
+		}
+	}
+	return to
 }
 
 // overflowed returns whether completions wait in the kernel for room in the queue, and how many were lost ever.

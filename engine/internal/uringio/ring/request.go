@@ -10,7 +10,7 @@ import (
 )
 
 // The methods below queue requests and return false, without having done so, if the queue is full: Enter makes room.
-// data comes back with each completion.
+// data, of 63 bits, comes back with each completion.
 
 // Accept accepts connections on a listening socket, again and again: a completion's Res is the new descriptor.
 func (r *Ring) Accept(fd int, data uint64) bool {
@@ -36,34 +36,25 @@ func (r *Ring) Recv(fd int, data uint64) bool {
 	return true
 }
 
-// Send sends pieces, at most MaxPieces, as far as the socket takes them at once: it completes within the Enter that
-// submits it, perhaps with a part, or with EAGAIN. Until then the pieces must not change. It returns false, too, if
-// there were as many since Enter as Config.Sends.
-func (r *Ring) Send(fd int, pieces [][]byte, data uint64) bool {
-	if r.sent == len(r.sends) || len(pieces) > MaxPieces {
-		return false
+// Send sends n bytes, if the socket takes them at once: it never waits. They are to be put into the memory it returns,
+// which is the caller's until the Enter after the one that submits them. That one sends them, and completes the request
+// only if a part was taken, or if it failed; then Failed has the completion, too. Send returns nil if there is no room:
+// Enter makes some.
+func (r *Ring) Send(fd, n int, data uint64) []byte {
+	if r.sent+n > len(r.sends) {
+		return nil
 	}
 	e := r.next()
 	if e == nil {
-		return false
+		return nil
 	}
-	s, pin := &r.sends[r.sent], &r.pins[r.sent]
-	r.sent++
-	for i, p := range pieces {
-		pin.Pin(&p[0])
-		s.iov[i].Base = &p[0]
-		s.iov[i].SetLen(len(p))
-	}
-	e.fd, e.userData = int32(fd), data
-	e.opFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	if len(pieces) == 1 {
-		e.opcode, e.addr, e.len = opSend, uint64(uintptr(unsafe.Pointer(s.iov[0].Base))), uint32(len(pieces[0]))
-		return true
-	}
-	s.msg = unix.Msghdr{Iov: &s.iov[0]}
-	s.msg.SetIovlen(len(pieces))
-	e.opcode, e.addr, e.len = opSendmsg, uint64(uintptr(unsafe.Pointer(&s.msg))), 1
-	return true
+	p := r.sends[r.sent : r.sent+n : r.sent+n]
+	r.sent += n
+	e.opcode, e.fd, e.userData = opSend, int32(fd), data|failed
+	e.addr, e.len = uint64(uintptr(unsafe.Pointer(&p[0]))), uint32(n)
+	e.opFlags = unix.MSG_DONTWAIT | unix.MSG_WAITALL | unix.MSG_NOSIGNAL // WAITALL: a part is a failure
+	e.flags = sqeCQESkipSuccess
+	return p
 }
 
 // Poll waits once until a descriptor is ready for some of events, as of poll(2).

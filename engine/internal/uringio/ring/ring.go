@@ -5,7 +5,6 @@ package ring
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 	"unsafe"
 
@@ -18,11 +17,8 @@ type Config struct {
 	Completions int // that wait for Reap; more are kept by the kernel, slowly
 	Buffers     int // for what is received
 	BufferSize  int // bytes of each
-	Sends       int // between two calls of Enter
+	SendBytes   int // between two calls of Enter
 }
-
-// Send parts: how many pieces a Send may have.
-const MaxPieces = 4
 
 // group is the number of the one group of buffers.
 const group = 0
@@ -34,9 +30,9 @@ type Ring struct {
 	arg *geteventsArg // mapped
 	ts  *unix.Timespec
 
-	sends []send // mapped
-	pins  []runtime.Pinner
-	sent  int // sends queued since Enter
+	sends []byte // mapped
+	sent  int    // of sends: queued since Enter
+	fails []CQE  // of the last Enter
 
 	entries []bufEntry // mapped: the buffers that the kernel may fill
 	tail    uint16
@@ -45,12 +41,6 @@ type Ring struct {
 	used    []int // bytes of each buffer; only where the kernel goes on filling one
 
 	maps [][]byte
-}
-
-// send is the memory of a Send.
-type send struct {
-	msg unix.Msghdr
-	iov [MaxPieces]unix.Iovec
 }
 
 // New makes a ring, with as much of the machine as c says. Enable is to be called before it is used. The error says
@@ -65,7 +55,7 @@ func New(c Config) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{queue: q, size: c.BufferSize, pins: make([]runtime.Pinner, c.Sends)}
+	r := &Ring{queue: q, size: c.BufferSize}
 	if err := r.setup(c); err != nil {
 		r.Close()
 		return nil, err
@@ -85,11 +75,9 @@ func (r *Ring) setup(c Config) error {
 	}
 	r.arg = (*geteventsArg)(unsafe.Pointer(&call[0]))
 	r.ts = (*unix.Timespec)(unsafe.Pointer(&call[unsafe.Sizeof(*r.arg)]))
-	sends, err := r.mapped(c.Sends * int(unsafe.Sizeof(send{})))
-	if err != nil {
+	if r.sends, err = r.mapped(c.SendBytes); err != nil {
 		return err
 	}
-	r.sends = unsafe.Slice((*send)(unsafe.Pointer(&sends[0])), c.Sends)
 	entries, err := r.mapped(c.Buffers * int(unsafe.Sizeof(bufEntry{})))
 	if err != nil {
 		return err
@@ -118,8 +106,8 @@ func (r *Ring) setup(c Config) error {
 
 // restrict lets the ring do what is used here and nothing else.
 func (r *Ring) restrict() error {
-	list := []restriction{{opcode: restrictionSQEFlagsAllowed, op: sqeBufferSelect}}
-	for _, op := range []uint8{opPollAdd, opSendmsg, opAccept, opAsyncCancel, opSend, opRecv} {
+	list := []restriction{{opcode: restrictionSQEFlagsAllowed, op: sqeBufferSelect | sqeCQESkipSuccess}}
+	for _, op := range []uint8{opPollAdd, opAccept, opAsyncCancel, opSend, opRecv} {
 		list = append(list, restriction{opcode: restrictionSQEOp, op: op})
 	}
 	if err := r.register(registerRestrictions, unsafe.Pointer(&list[0]), len(list)); err != nil {
@@ -168,10 +156,8 @@ func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
 		r.arg.ts = uint64(uintptr(unsafe.Pointer(r.ts)))
 	}
 	err := r.enter(wait, r.arg)
-	if r.queued() == 0 {
-		for i := range r.sent {
-			r.pins[i].Unpin()
-		}
+	r.fails = r.fresh(r.fails[:0], failed)
+	if _, sure := r.Failed(); sure {
 		r.sent = 0
 	}
 	if err == unix.EINTR || err == unix.ETIME {
@@ -179,6 +165,22 @@ func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
 	}
 	return err
 }
+
+// failed marks the completions of sends, which are of those that failed.
+const failed = 1 << 63
+
+// Failed returns the completions of sends that the last Enter brought; Reap returns them, too. sure says whether all
+// sends that were queued before it are through: if not, some may still be submitted, or their failures hidden.
+func (r *Ring) Failed() (completions []CQE, sure bool) {
+	hidden, _ := r.overflowed()
+	return r.fails, !hidden && r.queued() == 0
+}
+
+// IsSend returns whether a completion is a send's.
+func (c CQE) IsSend() bool { return c.Data&failed != 0 }
+
+// Request is the number that the request was queued with.
+func (c CQE) Request() uint64 { return c.Data &^ failed }
 
 // Reap copies completions, oldest first, and returns how many.
 func (r *Ring) Reap(dst []CQE) int { return r.reap(dst) }
