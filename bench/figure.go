@@ -146,9 +146,14 @@ func (r *Result) Figures() Figures {
 	switch r.Options.Mode {
 	case Open:
 		f[OpensPerSecond] = r.MessagesPerSecond
+		delete(f, MBPerSecond)
 	case Upload, Download:
 		delete(f, ServerPerMillion) // of blocks, which nobody counts
 		delete(f, ClientPerMillion)
+	case Echo:
+		f[MessagesPerSecond] = r.MessagesPerSecond
+		delete(f, ServerPerGB) // of short messages, whose number is what costs
+		delete(f, ClientPerGB)
 	default:
 		f[MessagesPerSecond] = r.MessagesPerSecond
 	}
@@ -158,10 +163,12 @@ func (r *Result) Figures() Figures {
 		}
 	}
 	if i := r.Idle; i != nil && i.Channels > 0 && i.Conns > 0 {
-		f[BytesPerChannel] = float64(i.After-i.Before) / float64(i.Channels)
-		f[BytesPerConn] = float64(i.After-i.Before) / float64(i.Conns)
+		if grown := float64(i.After - i.Before); i.Conns == i.Channels {
+			f[BytesPerConn] = grown / float64(i.Conns) // with its channel
+		} else {
+			f[BytesPerChannel] = grown / float64(i.Channels)
+		}
 		f[ServerRSS] = float64(i.After) / 1e6
 	}
-	maps.DeleteFunc(f, func(_ string, v float64) bool { return v == 0 || !finite(v) })
-	return f
+	return f.known()
 }

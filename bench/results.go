@@ -25,6 +25,7 @@ type Results struct {
 	When    time.Time `json:"when"`
 	Command string    `json:"command"` // that made them
 	Rows    []Row     `json:"rows"`
+	Notes   []string  `json:"notes,omitempty"`  // what was not measured, and why
 	Detail  any       `json:"detail,omitempty"` // what else was found, for people
 }
 
@@ -127,8 +128,15 @@ func (r *Results) WriteJSON(w io.Writer) error {
 	return writeJSON(w, r)
 }
 
-// WriteFile writes the results to a file, which is whole or not there.
+// WriteFile writes the results to a file, which is whole or what it was before.
 func (r *Results) WriteFile(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // a device or a pipe is not replaced
+		if err != nil {
+			return err
+		}
+		return errors.Join(r.WriteJSON(f), f.Close())
+	}
 	f, err := os.Create(path + ".part")
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ type Report interface {
 	WriteJSON(w io.Writer) error
 	// WriteTable writes it for people.
 	WriteTable(w io.Writer) error
+	// Measured returns it as rows of Results. variant tells them apart from other measurements' of the mode: a
+	// backend; what tells them apart from each other is added.
+	Measured(variant string) []Row
 }
 
 func writeJSON(w io.Writer, v any) error {
