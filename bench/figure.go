@@ -152,6 +152,7 @@ func (r *Result) Figures() Figures {
 		delete(f, ClientPerMillion)
 	case Echo:
 		f[MessagesPerSecond] = r.MessagesPerSecond
+		delete(f, MBPerSecond)
 		delete(f, ServerPerGB) // of short messages, whose number is what costs
 		delete(f, ClientPerGB)
 	default:

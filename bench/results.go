@@ -60,6 +60,9 @@ func NewResults(command []string) *Results {
 
 // Shape is the row's connections, channels on each and messages under way on each of these, as far as known.
 func (r *Row) Shape() string {
+	if r.Channels == 0 && r.Conns > 0 && r.Depth > 0 {
+		return fmt.Sprintf("%s x %s under way", Thousands(r.Conns), Thousands(r.Depth))
+	}
 	var parts []string
 	for _, n := range []int{r.Conns, r.Channels, r.Depth} {
 		if n == 0 {
@@ -218,12 +221,3 @@ func (r *Results) check() error {
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
-// Thousands writes a number with a comma at each three digits.
-func Thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

@@ -49,7 +49,7 @@ type Spread struct {
 // SpreadOf needs at least one figure.
 func SpreadOf(figures []float64) Spread {
 	s := slices.Sorted(slices.Values(figures))
-	return Spread{Median: (s[(len(s)-1)/2] + s[len(s)/2]) / 2, Low: s[0], High: s[len(s)-1]}
+	return Spread{Median: s[(len(s)-1)/2]/2 + s[len(s)/2]/2, Low: s[0], High: s[len(s)-1]}
 }
 
 // Text is the spread with so many decimals.

@@ -87,3 +87,50 @@ func TestWrongCommandLines(t *testing.T) {
 		}
 	}
 }
+
+// Exit status 1 is for what has become worse, 2 for the command line; a file that is none is named.
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, p99 ...float64) string {
+		row := bench.Row{Workload: "echo", Peer: bench.OurPeer}
+		for _, v := range p99 {
+			row.Rounds = append(row.Rounds, bench.Figures{bench.P99: v})
+		}
+		r := bench.NewResults(nil)
+		r.Join(row)
+		name = filepath.Join(dir, name)
+		if err := r.WriteFile(name); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	old, slow := file("old.json", 1, 2, 3, 4, 5), file("slow.json", 11, 12, 13, 14, 15)
+	if out, _, err := sscdBench("compare", old, old); err != nil || !strings.Contains(out, "~ (p=1.000 n=5)") {
+		t.Errorf("%s%v", out, err)
+	}
+	out, _, err := sscdBench("compare", old, slow, "--json")
+	if err == nil || errors.As(err, new(flags.UsageError)) || !strings.Contains(out, `"verdict": "worse"`) {
+		t.Errorf("%s%v", out, err)
+	}
+	if _, _, err := sscdBench("compare", old, slow, "--threshold", "500"); err != nil {
+		t.Error(err)
+	}
+	if out, _, err := sscdBench("compare", "--benchfmt", old); err != nil || !strings.Contains(out, "BenchmarkEcho/peer=sscd 1 0.001 p99-sec") {
+		t.Errorf("%s%v", out, err)
+	}
+	bad := filepath.Join(dir, "bad.json")
+	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := sscdBench("compare", old, bad); err == nil || !strings.Contains(err.Error(), bad) {
+		t.Errorf("error %v", err)
+	}
+	for _, line := range [][]string{
+		{}, {old}, {old, old, old}, {old, old, "--threshold", "-1"}, {old, old, "--threshold=NaN"}, {old, old, "--alpha", "2"},
+		{old, old, "--json", "--benchfmt"}, {"--what", old, old}, {"--", old, old, "--json"},
+	} {
+		if _, _, err := sscdBench(append([]string{"compare"}, line...)...); !errors.As(err, new(flags.UsageError)) {
+			t.Errorf("%s: error %v", line, err)
+		}
+	}
+}
