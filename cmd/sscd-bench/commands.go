@@ -11,6 +11,7 @@ type command func(ctx context.Context, args []string, stdout, stderr io.Writer) 
 // commands are those besides run.
 var commands = map[string]command{
 	"compare": runCompare,
+	"report":  runReport,
 	"suite":   runSuite,
 }
 

@@ -134,3 +134,34 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// A page, plots and tables come of what suite wrote.
+func TestReport(t *testing.T) {
+	file, dir := suiteFile(t), t.TempDir()
+	page, svgs := filepath.Join(dir, "page.html"), filepath.Join(dir, "svg")
+	out, _, err := sscdBench("report", file, "-o", page, "--svg", svgs, "--markdown", "-")
+	if err != nil || !strings.Contains(out, "| 1 x 100 x 16 | epoll |") {
+		t.Errorf("%s%v", out, err)
+	}
+	if raw, err := os.ReadFile(page); err != nil || !bytes.Contains(raw, []byte("Latency percentiles")) {
+		t.Errorf("%d bytes, error %v", len(raw), err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(svgs, "latency.svg")); len(files) != 1 {
+		t.Errorf("%q", files)
+	}
+	t.Chdir(dir)
+	if _, _, err := sscdBench("report", file); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat("report.html"); err != nil {
+		t.Error(err)
+	}
+	for _, line := range [][]string{{}, {"--what", file}} {
+		if _, _, err := sscdBench(append([]string{"report"}, line...)...); !errors.As(err, new(flags.UsageError)) {
+			t.Errorf("%q: error %v", line, err)
+		}
+	}
+	if _, _, err := sscdBench("report", filepath.Join(dir, "none.json")); err == nil || !strings.Contains(err.Error(), "none.json") {
+		t.Errorf("error %v", err)
+	}
+}
