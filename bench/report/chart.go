@@ -28,6 +28,7 @@ type Axis struct {
 type Line struct {
 	Name   string
 	Points []Point
+	Theirs bool // somebody else's: drawn thinner
 }
 
 // Point is a median with the lowest and the highest figure.

@@ -27,6 +27,9 @@ func charts(rows []bench.Row) (all []*Chart) {
 	for _, c := range besidePeers(rows, bench.ServerPerGB, "server CPU, s per GB") {
 		add(c)
 	}
+	for _, c := range besidePeers(rows, bench.BothPerGB, "CPU of both sides, s per GB") {
+		add(c)
+	}
 	add(bars(rows, "bulk", "Bulk throughput", "MB per second", bench.MBPerSecond, isBulk))
 	add(bars(rows, "memory-channels", "Memory of an idle channel", "bytes of the server's memory per channel",
 		bench.BytesPerChannel, anyRow))
@@ -92,17 +95,18 @@ func (c *Chart) orNil() *Chart {
 
 // byChannels is the chart of a figure of echoes on one connection, one message at a time on each channel.
 func byChannels(rows []bench.Row, figure, name, title, label string, scale float64) *Chart {
-	lines := make(map[string][]Point)
+	lines, theirs := make(map[string][]Point), make(map[string]bool)
 	var order []string
 	for i := range rows {
 		r := &rows[i]
 		s, ok := r.Spread(figure)
-		if r.Workload != string(bench.Echo) || r.Conns > 1 || r.Depth != 1 || r.Channels < 1 || !ok || !can(s) {
+		if r.Workload != string(bench.Echo) || r.Conns > 1 || r.Depth != 1 || r.Channels < 1 ||
+			r.Variant == "coalesced" || !ok || !can(s) {
 			continue
 		}
 		key := who(r)
 		if lines[key] == nil {
-			order = append(order, key)
+			order, theirs[key] = append(order, key), !ours(r)
 		}
 		lines[key] = append(lines[key], Point{float64(r.Channels), s.Median * scale, s.Low * scale, s.High * scale})
 	}
@@ -115,7 +119,7 @@ func byChannels(rows []bench.Row, figure, name, title, label string, scale float
 		points := lines[key]
 		slices.SortFunc(points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
 		if len(points) > 1 {
-			c.Lines = append(c.Lines, Line{short(key), points})
+			c.Lines = append(c.Lines, Line{short(key), points, theirs[key]})
 		}
 	}
 	return c.orNil()
@@ -174,19 +178,20 @@ func urgentLatency(rows []bench.Row) *Chart {
 			return r.Workload == string(bench.Urgent) && !(r.Variant == string(bench.Alone) && !ours(r))
 		})
 	if c != nil {
-		c.Note = "One message at a time on one channel; the other channels of the connection are busy."
+		c.Note = "One message at a time on one channel, beside others of the connection that download. Less is better."
 	}
 	return c
 }
 
 // bars is the chart of a figure of all rows that are wanted and have it: those that did the same beside each other, and
-// of these the lowest first.
+// of these the best first.
 func bars(rows []bench.Row, name, title, label, figure string, wanted func(*bench.Row) bool) *Chart {
 	type group struct {
 		what string
 		bars []Bar
 	}
 	var groups []*group
+	better := bench.KindOf(figure).Better
 	for i := range rows {
 		r := &rows[i]
 		s, ok := r.Spread(figure)
@@ -206,6 +211,9 @@ func bars(rows []bench.Row, name, title, label, figure string, wanted func(*benc
 	var all []Bar
 	for _, g := range groups {
 		slices.SortStableFunc(g.bars, func(a, b Bar) int { return cmp.Compare(a.Median, b.Median) })
+		if better == bench.Higher {
+			slices.Reverse(g.bars)
+		}
 		for _, b := range g.bars {
 			if len(groups) > 1 {
 				b.Name = g.what + ", " + b.Name
@@ -214,9 +222,9 @@ func bars(rows []bench.Row, name, title, label, figure string, wanted func(*benc
 			all = append(all, b)
 		}
 	}
-	note := ""
-	if len(groups) == 1 {
-		note = short(groups[0].what)
+	note := map[bench.Better]string{bench.Lower: "Less is better.", bench.Higher: "More is better."}[better]
+	if len(groups) == 1 && groups[0].what != "" {
+		note = short(groups[0].what) + ". " + note
 	}
 	return newBars(name, title, label, note, all)
 }

@@ -119,7 +119,7 @@ func (c *Chart) drawLines(p *plot.Plot) error {
 		if err != nil {
 			return err
 		}
-		line.LineStyle = lineStyle(i)
+		line.LineStyle = l.style(i)
 		dots.GlyphStyle = glyph(i)
 		bars, err := plotter.NewYErrorBars(points)
 		if err != nil {
@@ -145,10 +145,14 @@ func (w whiskers) XY(i int) (x, y float64) { return w[i].X, w[i].Y }
 // YError implements plotter.YErrorer; lows are told as negative differences.
 func (w whiskers) YError(i int) (low, high float64) { return w[i].Low - w[i].Y, w[i].High - w[i].Y }
 
-// lineStyle and glyph tell lines apart, also without colours.
-func lineStyle(i int) draw.LineStyle {
+// style and glyph tell lines apart, also without colours.
+func (l *Line) style(i int) draw.LineStyle {
+	width := vg.Length(2)
+	if l.Theirs {
+		width = 1.1
+	}
 	dashes := [][]vg.Length{nil, {6, 2}, {2, 2}, {8, 2, 2, 2}}
-	return draw.LineStyle{Color: series(i), Width: 1.6, Dashes: dashes[(i+i/colours)%len(dashes)]}
+	return draw.LineStyle{Color: series(i), Width: width, Dashes: dashes[(i+i/colours)%len(dashes)]}
 }
 
 func glyph(i int) draw.GlyphStyle {
@@ -183,7 +187,7 @@ func (c *Chart) drawLegend(whole draw.Canvas) {
 		if i > 0 && x+w > whole.Min.X+chartWidth {
 			x, y = whole.Min.X+margin, y-legendRow
 		}
-		whole.StrokeLine2(lineStyle(i), x, y, x+22, y)
+		whole.StrokeLine2(l.style(i), x, y, x+22, y)
 		whole.DrawGlyph(glyph(i), vg.Point{X: x + 11, Y: y})
 		whole.FillText(lettering(ink), vg.Point{X: x + 27, Y: y}, l.Name)
 		x += w

@@ -123,7 +123,7 @@ func (o *Options) adapt(e *entry) {
 	}
 	if o.Most > 0 {
 		e.Conns, e.Channels = min(e.Conns, o.Most), min(e.Channels, o.Most)
-		e.FileBytes = min(e.FileBytes, 1<<20)
+		e.FileBytes, e.Settle = min(e.FileBytes, 1<<20), o.Duration
 	}
 	e.Client.Backend = bench.ClientBackend(e.Conns)
 }
@@ -135,6 +135,9 @@ const startTime = 300 * time.Millisecond
 func (e *entry) cost() time.Duration {
 	parts := map[bench.Mode]int{bench.Urgent: 3, bench.Fair: 3, bench.File: 4, bench.Fanout: 2, bench.Stall: 4}
 	n := max(1, parts[e.Mode])
+	if e.Mode == bench.Idle && e.Settle == 0 {
+		return startTime + 2*time.Second + time.Duration(e.Conns*e.Channels)*3*time.Microsecond
+	}
 	start := startTime + time.Duration(e.Conns*e.Channels)*3*time.Microsecond
 	return start + time.Duration(n)*(e.Duration+e.Warmup)
 }
