@@ -58,13 +58,18 @@ func NewResults(command []string) *Results {
 	}
 }
 
-// Shape is the row's connections, channels on each and messages under way on each of these, as far as known.
+// Shape is the row's connections, channels on each and messages under way on each of these, as far as they are known
+// and matter to the workload.
 func (r *Row) Shape() string {
-	if r.Channels == 0 && r.Conns > 0 && r.Depth > 0 {
+	counts := []int{r.Conns, r.Channels, r.Depth}
+	switch Mode(r.Workload) {
+	case Open:
 		return fmt.Sprintf("%s x %s under way", Thousands(r.Conns), Thousands(r.Depth))
+	case Upload, Download, Idle, Urgent, Fair, File, Fanout, Stall, RTT, Flood:
+		counts = counts[:2]
 	}
 	var parts []string
-	for _, n := range []int{r.Conns, r.Channels, r.Depth} {
+	for _, n := range counts {
 		if n == 0 {
 			break
 		}

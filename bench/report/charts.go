@@ -20,14 +20,14 @@ func charts(rows []bench.Row) (all []*Chart) {
 		"messages per second", 1))
 	add(byChannels(rows, bench.ServerPerMillion, "cpu-channels", "Server CPU against channels",
 		"server CPU, µs per message", 1)) // seconds a million are microseconds each
-	for _, c := range besidePeers(rows, bench.ServerPerMillion, "server CPU, µs per message") {
+	for _, c := range besidePeers(rows, bench.ServerPerMillion, "server CPU, µs per message", countsMessages) {
 		add(c)
 	}
 	add(urgentLatency(rows))
-	for _, c := range besidePeers(rows, bench.ServerPerGB, "server CPU, s per GB") {
+	for _, c := range besidePeers(rows, bench.ServerPerGB, "server CPU, s per GB", isBulk) {
 		add(c)
 	}
-	for _, c := range besidePeers(rows, bench.BothPerGB, "CPU of both sides, s per GB") {
+	for _, c := range besidePeers(rows, bench.BothPerGB, "CPU of both sides, s per GB", isBulk) {
 		add(c)
 	}
 	add(bars(rows, "bulk", "Bulk throughput", "MB per second", bench.MBPerSecond, isBulk))
@@ -46,6 +46,9 @@ func anyRow(*bench.Row) bool { return true }
 func isBulk(r *bench.Row) bool {
 	return r.Workload == string(bench.Download) || r.Workload == string(bench.Upload)
 }
+
+// countsMessages tells whether messages, or opens, are what a row's CPU is for.
+func countsMessages(r *bench.Row) bool { return r.Workload != string(bench.Urgent) && !isBulk(r) }
 
 // ours are the rows of this engine, with callbacks or with streams.
 func ours(r *bench.Row) bool { return strings.HasPrefix(r.Peer, bench.OurPeer) || r.Peer == "streams" }
@@ -133,8 +136,9 @@ func who(r *bench.Row) string {
 	return r.Peer + ", " + r.Variant
 }
 
-// besidePeers are charts of a figure, one for each workload and shape that several peers have.
-func besidePeers(rows []bench.Row, figure, label string) (all []*Chart) {
+// besidePeers are charts of a figure of the rows that are wanted, one for each workload and shape that several peers
+// have.
+func besidePeers(rows []bench.Row, figure, label string, wanted func(*bench.Row) bool) (all []*Chart) {
 	type group struct {
 		title string
 		bars  []Bar
@@ -145,7 +149,7 @@ func besidePeers(rows []bench.Row, figure, label string) (all []*Chart) {
 	for i := range rows {
 		r := &rows[i]
 		s, ok := r.Spread(figure)
-		if !ok || !can(s) {
+		if !wanted(r) || !ok || !can(s) {
 			continue
 		}
 		key := r.Workload + " " + r.Shape()
