@@ -41,9 +41,7 @@ func New(sources []Source) *Report {
 			}
 			rows[i], again = row, again+1
 		}
-		for _, note := range s.Results.Notes {
-			r.Notes = append(r.Notes, note)
-		}
+		r.Notes = append(r.Notes, s.Results.Notes...)
 	}
 	if again > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d rows are in more than one file; the last one's are shown.", again))

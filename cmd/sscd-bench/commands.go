@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 )
 
 // command is what the first argument names; without one, run measures.
@@ -24,3 +26,6 @@ func choose(args []string) (command, []string) {
 	}
 	return run, args
 }
+
+// commandNames are their names in order.
+func commandNames() []string { return slices.Sorted(maps.Keys(commands)) }

@@ -1,5 +1,6 @@
 // Command sscd-bench measures a server of channels. Without arguments it starts one of its own and
-// measures the echo of short messages over one connection.
+// measures the echo of short messages over one connection. Its first argument may name a command: suite measures
+// the standard matrix, report makes a page of what was measured, compare tells which of two is better.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/sscd-io/sscd/bench"
@@ -44,6 +46,9 @@ func main() {
 // run is sscd-bench without a process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(stderr, "commands, each with --help: %s\n", strings.Join(commandNames(), ", "))
+	}
 	if err != nil {
 		return err
 	}
