@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type Progress func(stage string, part float64, count int64)
 // dialsAtOnce is how many connections are made at the same time.
 const dialsAtOnce = 32
 
-// settleTime is how long an idle server is left alone before its memory is read.
+// settleTime is how long an idle server is left alone before its memory is read, unless Options say.
 const settleTime = 2 * time.Second
 
 // workload is a mode: the Handler of this side, and what it counts.
@@ -237,7 +238,7 @@ func (r *run) measureIdle(ctx context.Context, res *Result, server *Server, befo
 	if server == nil {
 		return errors.New("mode idle reads the server's memory: it needs a server of our own")
 	}
-	if err := r.pass(ctx, "settling", settleTime, progress); err != nil {
+	if err := r.pass(ctx, "settling", cmp.Or(r.o.Settle, settleTime), progress); err != nil {
 		return err
 	}
 	after, err := server.Usage()

@@ -3,13 +3,19 @@ package main
 import (
 	"context"
 	"io"
+	"maps"
+	"slices"
 )
 
 // command is what the first argument names; without one, run measures.
 type command func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // commands are those besides run.
-var commands = map[string]command{}
+var commands = map[string]command{
+	"compare": runCompare,
+	"report":  runReport,
+	"suite":   runSuite,
+}
 
 // choose returns the command of a command line, and the arguments for it.
 func choose(args []string) (command, []string) {
@@ -20,3 +26,6 @@ func choose(args []string) (command, []string) {
 	}
 	return run, args
 }
+
+// commandNames are their names in order.
+func commandNames() []string { return slices.Sorted(maps.Keys(commands)) }

@@ -1,5 +1,6 @@
 // Command sscd-bench measures a server of channels. Without arguments it starts one of its own and
-// measures the echo of short messages over one connection.
+// measures the echo of short messages over one connection. Its first argument may name a command: suite measures
+// the standard matrix, report makes a page of what was measured, compare tells which of two is better.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/sscd-io/sscd/bench"
@@ -44,6 +46,9 @@ func main() {
 // run is sscd-bench without a process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(stderr, "commands, each with --help: %s\n", strings.Join(commandNames(), ", "))
+	}
 	if err != nil {
 		return err
 	}
@@ -51,13 +56,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	all := bench.NewResults(append([]string{"sscd-bench"}, args...))
 	progress, done := progressLine(stderr)
 	res, err := o.measure(ctx, bench.Program(exe), progress)
 	done()
 	if err != nil {
 		return err
 	}
-	return write(res, o.json, stdout)
+	all.Join(res.Measured(string(o.server.Backend))...)
+	all.Detail = res
+	return write(all, res, o.json, stdout)
 }
 
 // measure does what the options say.
@@ -78,16 +86,12 @@ func (o *options) measure(ctx context.Context, p bench.Program, progress bench.P
 }
 
 // write writes the result where it is wanted.
-func write(res bench.Report, jsonFile string, stdout io.Writer) error {
+func write(all *bench.Results, res bench.Report, jsonFile string, stdout io.Writer) error {
 	if jsonFile == "-" {
-		return res.WriteJSON(stdout)
+		return all.WriteJSON(stdout)
 	}
 	if jsonFile != "" {
-		f, err := os.Create(jsonFile)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(res.WriteJSON(f), f.Close()); err != nil {
+		if err := all.WriteFile(jsonFile); err != nil {
 			return err
 		}
 	}
