@@ -29,6 +29,7 @@ const (
 	MessagesPerSecond = "messages_per_second"
 	OpensPerSecond    = "opens_per_second" // opened and closed
 	MBPerSecond       = "mb_per_second"    // of payload
+	ChannelsOpened    = "channels_opened_per_second"
 
 	P50  = "p50_ms"
 	P90  = "p90_ms"
@@ -71,6 +72,7 @@ const (
 var Kinds = []Kind{
 	{MessagesPerSecond, "messages/s", "1/s", Higher},
 	{OpensPerSecond, "opens/s", "1/s", Higher},
+	{ChannelsOpened, "channels opened/s", "1/s", Higher},
 	{FloodFrames, "frames taken/s", "1/s", Neutral},
 	{MBPerSecond, "MB/s", "MB/s", Higher},
 	{ReadMBPerSecond, "it is read", "MB/s", Higher},
@@ -146,7 +148,7 @@ func (r *Result) Figures() Figures {
 	switch r.Options.Mode {
 	case Open:
 		f[OpensPerSecond] = r.MessagesPerSecond
-	case Upload, Download:
+	case Upload, Download, File:
 		delete(f, ServerPerMillion) // of blocks, which nobody counts
 		delete(f, ClientPerMillion)
 	default:
@@ -158,10 +160,17 @@ func (r *Result) Figures() Figures {
 		}
 	}
 	if i := r.Idle; i != nil && i.Channels > 0 && i.Conns > 0 {
+		f[ChannelsOpened] = float64(i.Channels) / i.Opening.Seconds()
 		f[BytesPerChannel] = float64(i.After-i.Before) / float64(i.Channels)
 		f[BytesPerConn] = float64(i.After-i.Before) / float64(i.Conns)
 		f[ServerRSS] = float64(i.After) / 1e6
 	}
 	maps.DeleteFunc(f, func(_ string, v float64) bool { return v == 0 || !finite(v) })
+	if s := r.Served; s != nil {
+		f[ServerRSS], f[PeakRSS] = float64(s.RSS)/1e6, float64(s.Peak)/1e6
+		if _, counted := f[ServerPerMillion]; counted {
+			f[AllocsPerMsg], f[SwitchesPerMsg] = s.Allocs, s.Switches // none is a figure too
+		}
+	}
 	return f
 }

@@ -51,6 +51,9 @@ type Options struct {
 
 	FileBytes int64 `json:"file_bytes,omitempty"` // mode file: how long the file is
 
+	// Settle, in mode idle, is how long the server is left alone before its memory is read; 0 means 2 s.
+	Settle time.Duration `json:"settle,omitempty"`
+
 	// Client is how this side serves its connections.
 	Client engine.Config `json:"-"`
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type Progress func(stage string, part float64, count int64)
 // dialsAtOnce is how many connections are made at the same time.
 const dialsAtOnce = 32
 
-// settleTime is how long an idle server is left alone before its memory is read.
+// settleTime is how long an idle server is left alone before its memory is read, unless Options say.
 const settleTime = 2 * time.Second
 
 // workload is a mode: the Handler of this side, and what it counts.
@@ -62,7 +63,7 @@ func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Re
 	case Upload:
 		w = newUpload(r)
 	case Download:
-		w = &download{base{r}}
+		w = &download{base{r}, "source"}
 	case Open:
 		w = &opens{base{r}}
 	case Idle:
@@ -82,11 +83,13 @@ func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Re
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	if err := r.connect(ctx, w, progress); err != nil {
 		return nil, err
 	}
 	if o.Mode == Idle {
-		return res, r.measureIdle(ctx, res, server, before, progress)
+		res.Idle = &IdleCost{Opening: time.Since(began)}
+		return res, r.measureIdle(ctx, res.Idle, server, before, progress)
 	}
 	err = r.measure(ctx, res, string(o.Mode), server, progress)
 	w.stop()
@@ -233,20 +236,19 @@ func usageOf(server *Server) (*Usage, error) {
 }
 
 // measureIdle reads the memory of a server whose channels are left alone.
-func (r *run) measureIdle(ctx context.Context, res *Result, server *Server, before *Usage, progress Progress) error {
+func (r *run) measureIdle(ctx context.Context, cost *IdleCost, server *Server, before *Usage, progress Progress) error {
 	if server == nil {
 		return errors.New("mode idle reads the server's memory: it needs a server of our own")
 	}
-	if err := r.pass(ctx, "settling", settleTime, progress); err != nil {
+	if err := r.pass(ctx, "settling", cmp.Or(r.o.Settle, settleTime), progress); err != nil {
 		return err
 	}
 	after, err := server.Usage()
 	if err != nil {
 		return err
 	}
-	res.Idle = &IdleCost{
-		Conns: r.o.Conns, Channels: r.o.Conns * r.o.Channels, Before: before.RSS, After: after.RSS,
-	}
+	cost.Conns, cost.Channels = r.o.Conns, r.o.Conns*r.o.Channels
+	cost.Before, cost.After = before.RSS, after.RSS
 	r.stopped.Store(true)
 	return nil
 }

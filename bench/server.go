@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"strings"
 	"time"
@@ -93,7 +94,13 @@ func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, erro
 
 // Usage asks the server what it has used.
 func (s *Server) Usage() (u Usage, err error) {
-	err = s.ask(&u)
+	err = s.ask(askUsage, &u)
+	return u, err
+}
+
+// Collected is Usage after a collection of garbage, whose memory has been given back to the system.
+func (s *Server) Collected() (u Usage, err error) {
+	err = s.ask(askCollect, &u)
 	return u, err
 }
 
@@ -145,7 +152,10 @@ func Serve(in io.Reader, out io.Writer, cfg any, start func() (string, func() en
 		return err
 	}
 	fmt.Fprintln(out, addr)
-	return answer(lines, out, func() (any, error) {
+	return answer(lines, out, func(what string) (any, error) {
+		if what == askCollect {
+			debug.FreeOSMemory()
+		}
 		u, err := OwnUsage()
 		if stats != nil {
 			u.Stats = stats()
