@@ -41,6 +41,7 @@ const (
 	ClientPerMillion = "client_cpu_s_per_million"
 	ServerPerGB      = "server_cpu_s_per_gb"
 	ClientPerGB      = "client_cpu_s_per_gb"
+	BothPerGB        = "both_cpu_s_per_gb"
 
 	BytesPerChannel = "bytes_per_channel" // growth of the server's resident memory
 	BytesPerConn    = "bytes_per_conn"
@@ -90,6 +91,7 @@ var Kinds = []Kind{
 	{ClientPerMillion, "client CPU", "s per million", Neutral},
 	{ServerPerGB, "server CPU", "s per GB", Lower},
 	{ClientPerGB, "client CPU", "s per GB", Neutral},
+	{BothPerGB, "both sides' CPU", "s per GB", Lower},
 	{BytesPerChannel, "per channel", "bytes", Lower},
 	{BytesPerConn, "per connection", "bytes", Lower},
 	{ServerRSS, "server memory", "MB", Neutral},

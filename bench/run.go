@@ -19,6 +19,9 @@ type Progress func(stage string, part float64, count int64)
 // dialsAtOnce is how many connections are made at the same time.
 const dialsAtOnce = 32
 
+// acceptPoll is how often it is looked whether all channels have been accepted.
+const acceptPoll = 5 * time.Millisecond
+
 // settleTime is how long an idle server is left alone before its memory is read, unless Options say.
 const settleTime = 2 * time.Second
 
@@ -154,7 +157,7 @@ func (r *run) connect(ctx context.Context, w workload, progress Progress) error 
 		want = 0
 	}
 	for r.opened.Load() < want {
-		if err := r.pass(ctx, "opening channels", 50*time.Millisecond, nil); err != nil {
+		if err := r.pass(ctx, "opening channels", acceptPoll, nil); err != nil {
 			return err
 		}
 		n := r.opened.Load()

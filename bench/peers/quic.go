@@ -22,11 +22,11 @@ func quicConfig(cfg settings) *quic.Config {
 	return &quic.Config{
 		InitialStreamReceiveWindow: uint64(cfg.Window), MaxStreamReceiveWindow: uint64(cfg.Window),
 		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: connWindow,
-		MaxIncomingStreams: maxStreams,
+		MaxIncomingStreams: int64(cfg.Streams),
 	}
 }
 
-func serveQUIC(cfg settings) (string, error) {
+func serveQUIC(cfg settings, h *host) (string, error) {
 	cert, err := selfSigned()
 	if err != nil {
 		return "", err
@@ -42,13 +42,13 @@ func serveQUIC(cfg settings) (string, error) {
 			if err != nil {
 				return
 			}
-			go serveQUICConn(c)
+			go serveQUICConn(c, h)
 		}
 	}()
 	return l.Addr().String(), nil
 }
 
-func serveQUICConn(c *quic.Conn) {
+func serveQUICConn(c *quic.Conn, h *host) {
 	for {
 		stream, err := c.AcceptStream(context.Background())
 		if err != nil {
@@ -61,7 +61,7 @@ func serveQUICConn(c *quic.Conn) {
 				return
 			}
 			prioritizeQUIC(stream, u)
-			serveStream(u, stream)
+			h.stream(u, stream)
 		}()
 	}
 }
@@ -95,7 +95,7 @@ func dialQUIC(ctx context.Context, addr string, cfg settings) (session, error) {
 	return quicSession{c}, err
 }
 
-func (s quicSession) open(ctx context.Context, u use) (io.ReadWriter, error) {
+func (s quicSession) open(ctx context.Context, u use) (io.ReadWriteCloser, error) {
 	stream, err := s.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, err
@@ -103,6 +103,3 @@ func (s quicSession) open(ctx context.Context, u use) (io.ReadWriter, error) {
 	prioritizeQUIC(stream, u)
 	return writeUse(stream, u)
 }
-
-// Close ends the connection.
-func (s quicSession) Close() error { return s.CloseWithError(0, "") }
