@@ -45,7 +45,7 @@ type Served struct {
 func ServedBetween(a, b *Usage, messages int64) *Served {
 	n := float64(max(messages, 1))
 	return &Served{
-		Allocs: float64(b.Go.Mallocs-a.Go.Mallocs) / n, Switches: float64(b.Switches-a.Switches) / n,
+		Allocs: float64(b.Mallocs-a.Mallocs) / n, Switches: float64(b.Switches-a.Switches) / n,
 		RSS: b.RSS, Peak: b.Peak,
 	}
 }

@@ -17,6 +17,7 @@ type Usage struct {
 	RSS      int64         `json:"rss_bytes"`  // resident now
 	Peak     int64         `json:"peak_bytes"` // resident at most
 	Switches int64         `json:"switches"`   // context switches of all threads, asked for or not
+	Mallocs  uint64        `json:"mallocs"`    // objects allocated so far
 	Go       Runtime       `json:"go"`
 	Stats    engine.Stats  `json:"stats"` // of its engine
 }
@@ -32,10 +33,12 @@ func OwnUsage() (Usage, error) {
 		return Usage{}, err
 	}
 	peak, err := peakBytes("self")
-	return Usage{
+	u := Usage{
 		CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss, Peak: max(peak, rss),
-		Switches: ru.Nvcsw + ru.Nivcsw, Go: readRuntime(),
-	}, err
+		Switches: ru.Nvcsw + ru.Nivcsw,
+	}
+	u.Mallocs, u.Go = readRuntime()
+	return u, err
 }
 
 // residentBytes is the resident memory of a process, named as /proc names it.

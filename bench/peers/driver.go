@@ -231,6 +231,9 @@ func (r *run) measure(ctx context.Context) (*bench.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if begin.messages == end.messages && begin.bytes == end.bytes {
+		return nil, fmt.Errorf("nothing came in %v: a longer --duration may tell more", r.o.Duration)
+	}
 	res := &bench.Result{Options: r.o, Latency: r.latency.Summary()}
 	begin.until(end, res)
 	return res, nil
