@@ -61,6 +61,13 @@ const (
 	UnreadMBPerSecond = "unread_mb_per_second"
 	UnreadByRead      = "unread_by_read"
 
+	GCPerCollection = "gc_cpu_s_per_collection"
+	GCCPUPercent    = "gc_cpu_percent"      // of the server's CPU, meanwhile
+	GCPause         = "gc_longest_pause_ms" // since its start
+	HeapBefore      = "heap_before_mb"      // after a collection, as heap_after
+	HeapOpen        = "heap_open_mb"        // garbage included
+	HeapAfter       = "heap_after_mb"
+
 	ReadsAhead  = "reads_ahead"
 	RTTMeasured = "rtt_ms"
 	P99Alone    = "p99_alone_ms"
@@ -98,6 +105,12 @@ var Kinds = []Kind{
 	{PeakRSS, "server memory, most", "MB", Lower},
 	{AllocsPerMsg, "server allocations", "per message", Lower},
 	{SwitchesPerMsg, "server context switches", "per message", Neutral},
+	{GCPerCollection, "a collection's CPU", "s", Lower},
+	{GCCPUPercent, "collections' CPU", "%", Lower},
+	{GCPause, "longest pause", "ms", Lower},
+	{HeapBefore, "heap before", "MB", Neutral},
+	{HeapOpen, "heap meanwhile", "MB", Neutral},
+	{HeapAfter, "heap after", "MB", Lower},
 	{LowestShare, "lowest share", "%", Neutral},
 	{HighestShare, "highest share", "%", Neutral},
 	{Evenness, "lowest by highest", "", Neutral},

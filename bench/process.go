@@ -20,6 +20,7 @@ const (
 	serverProcess = "server-process"
 	attackProcess = "attack-process"
 	bareProcess   = "bare-process"
+	scaleProcess  = "scale-process"
 )
 
 // Process returns what a program that was run with these arguments is to do instead of measuring, or nil.
@@ -34,6 +35,8 @@ func Process(args []string) func(in io.Reader, out io.Writer) error {
 		return attackMain
 	case bareProcess:
 		return bareMain
+	case scaleProcess:
+		return scaleMain
 	}
 	return nil
 }

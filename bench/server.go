@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,11 @@ type ServerConfig struct {
 	Loops       int
 	MaxChannels int
 	Socket      engine.SocketConfig
-	CPUProfile  string // file for a profile of the whole process; empty means none
-	File        string // a file to be served as well, with the target fileTarget; empty means none
-	Group       int    // bytes of the messages for a group of channels to be served instead; 0 means none
+	Addrs       []string // to listen on; empty means a free port of the loopback
+	Streams     bool     // echo with blocking calls, a goroutine for each channel, instead of all else
+	CPUProfile  string   // file for a profile of the whole process; empty means none
+	File        string   // a file to be served as well, with the target fileTarget; empty means none
+	Group       int      // bytes of the messages for a group of channels to be served instead; 0 means none
 
 	// As in engine.Config.
 	Profile            engine.Profile
@@ -116,7 +119,14 @@ func serveMain(in io.Reader, out io.Writer) error {
 		if err := cfg.profile(); err != nil {
 			return "", nil, err
 		}
+		addrs := cfg.Addrs
+		if len(addrs) == 0 {
+			addrs = []string{"127.0.0.1:0"}
+		}
 		c := cfg.engine()
+		if cfg.Streams {
+			return serveStreams(c, addrs[0])
+		}
 		e, err := engine.Start(c)
 		if err != nil {
 			return "", nil, err
@@ -124,11 +134,15 @@ func serveMain(in io.Reader, out io.Writer) error {
 		if g, ok := c.Handler.(*group); ok {
 			go g.cast(e)
 		}
-		addr, err := e.Listen("127.0.0.1:0")
-		if err != nil {
-			return "", nil, err
+		first := ""
+		for _, a := range addrs {
+			addr, err := e.Listen(a)
+			if err != nil {
+				return "", nil, err
+			}
+			first = cmp.Or(first, addr.String())
 		}
-		return addr.String(), e.Stats, nil
+		return first, e.Stats, nil
 	})
 }
 
