@@ -44,7 +44,6 @@ type settings struct {
 type transport struct {
 	name       string
 	priorities bool
-	alone      bool // each stream is a connection of its own
 
 	// most is how many streams it gets to leave idle, so that neither memory nor descriptors run out.
 	most int
@@ -73,16 +72,16 @@ const (
 func transports() []transport {
 	small := []bench.Mode{bench.Echo, bench.Idle, bench.Open}
 	return []transport{
-		{"streams", true, false, mostStreams, nil, serveStreams, dialStreams},
-		{"yamux", false, false, mostGoroutines, nil, serveYamux, dialYamux},
-		{"go-yamux", false, false, mostGoroutines, nil, serveGoYamux, dialGoYamux},
-		{"smux", false, false, mostGoroutines, nil, serveSmux, dialSmux},
-		{"quic", true, false, mostGoroutines, nil, serveQUIC, dialQUIC},
-		{"grpc", false, false, mostGoroutines, nil, serveGRPC, dialGRPC},
-		{"http2", false, false, mostHTTP2, nil, serveHTTP2, dialHTTP2},
-		{"http1", false, true, mostDescriptors, []bench.Mode{bench.File}, serveHTTP1, dialHTTP1},
-		{"tcp", false, true, mostDescriptors, nil, serveTCP, dialTCP},
-		{"gnet", false, true, mostDescriptors, small, serveGnet, dialTCP},
+		{"streams", true, mostStreams, nil, serveStreams, dialStreams},
+		{"yamux", false, mostGoroutines, nil, serveYamux, dialYamux},
+		{"go-yamux", false, mostGoroutines, nil, serveGoYamux, dialGoYamux},
+		{"smux", false, mostGoroutines, nil, serveSmux, dialSmux},
+		{"quic", true, mostGoroutines, nil, serveQUIC, dialQUIC},
+		{"grpc", false, mostGoroutines, nil, serveGRPC, dialGRPC},
+		{"http2", false, mostHTTP2, nil, serveHTTP2, dialHTTP2},
+		{"http1", false, mostDescriptors, []bench.Mode{bench.File}, serveHTTP1, dialHTTP1},
+		{"tcp", false, mostDescriptors, nil, serveTCP, dialTCP},
+		{"gnet", false, mostDescriptors, small, serveGnet, dialTCP},
 	}
 }
 

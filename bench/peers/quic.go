@@ -56,6 +56,7 @@ func serveQUICConn(c *quic.Conn, h *host) {
 		}
 		go func() {
 			defer stream.Close()
+			defer stream.CancelRead(0) // or what was not read to its end counts as open for ever
 			u, err := readUse(stream)
 			if err != nil {
 				return
@@ -101,5 +102,14 @@ func (s quicSession) open(ctx context.Context, u use) (io.ReadWriteCloser, error
 		return nil, err
 	}
 	prioritizeQUIC(stream, u)
-	return writeUse(stream, u)
+	return writeUse(quicStream{stream}, u)
+}
+
+// quicStream is a client's end.
+type quicStream struct{ *quic.Stream }
+
+// Close says that nothing more comes. That it is an error when the server wants no more anyway is none here.
+func (s quicStream) Close() error {
+	s.Stream.Close()
+	return nil
 }

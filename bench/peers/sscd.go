@@ -8,10 +8,11 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// sscdConfig has room for all streams to be opened at once. Windows grow by themselves.
+// sscdConfig has room for all streams to be opened at once. Windows are what others have at their start, and grow.
 func sscdConfig(cfg settings) engine.Config {
 	return engine.Config{
-		MaxChannels: cfg.Streams, AcceptBacklog: cfg.Streams, Socket: engine.SocketConfig{WriteBuffer: cfg.SendBuffer},
+		MaxChannels: cfg.Streams, AcceptBacklog: cfg.Streams, Window: cfg.Window,
+		Socket: engine.SocketConfig{WriteBuffer: cfg.SendBuffer},
 	}
 }
 
@@ -92,7 +93,10 @@ func (callbacks) round(ctx context.Context, t *task, p bench.Program) (*bench.Re
 	if err != nil {
 		return nil, err
 	}
-	o.Addr = s.Addr
+	o.Addr, o.Client.Window = s.Addr, t.Settings.Window
+	if o.Mode == bench.Upload {
+		o.Size = blockBytes
+	}
 	if o.Conns > epollFrom {
 		o.Client.Backend = engine.Epoll
 	}
