@@ -10,9 +10,6 @@ import (
 	"github.com/sscd-io/sscd/codec"
 )
 
-// fanoutRounds is how often each way is measured, in turn.
-const fanoutRounds = 5
-
 // FanoutResult is what mode fanout found.
 type FanoutResult struct {
 	Options Options     `json:"options"`
@@ -63,11 +60,11 @@ func measureFanout(
 	if err := f.next(); err != nil {
 		return nil, err
 	}
-	for i := range fanoutRounds {
+	for i := range o.Rounds {
 		for j := range res.Rows {
 			row := &res.Rows[j]
 			f.how.Store(int32(row.trigger))
-			stage := progress.during("%s, %d of %d", row.Way, i+1, fanoutRounds)
+			stage := progress.during("%s, %d of %d", row.Way, i+1, o.Rounds)
 			one, err := f.round(ctx, s, stage)
 			if err != nil {
 				return nil, err
@@ -197,7 +194,7 @@ func (r *FanoutResult) WriteTable(w io.Writer) error { return writeTable(w, r.ro
 func (r *FanoutResult) rows(t io.Writer) {
 	o := &r.Options
 	fmt.Fprintf(t, "fanout: a message of %d bytes to %d connections x %d channels, again when it has reached all,\n"+
-		"%d times each way in turn: medians, lowest and highest\n", o.Size, o.Conns, o.Channels, fanoutRounds)
+		"%d times each way in turn: medians, lowest and highest\n", o.Size, o.Conns, o.Channels, r.Options.Rounds)
 	fmt.Fprintln(t, "way\tmessages/s\tserver CPU, ns per message\tframes per write\tlongest turn, ms")
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\n", row.Way, row.Rate.Text(0), row.CPU.Text(0), row.Frames.Text(0),

@@ -163,9 +163,15 @@ func (r *Result) Figures() Figures {
 	switch r.Options.Mode {
 	case Open:
 		f[OpensPerSecond] = r.MessagesPerSecond
+		delete(f, MBPerSecond)
 	case Upload, Download, File:
 		delete(f, ServerPerMillion) // of blocks, which nobody counts
 		delete(f, ClientPerMillion)
+	case Echo:
+		f[MessagesPerSecond] = r.MessagesPerSecond
+		delete(f, MBPerSecond)
+		delete(f, ServerPerGB) // of short messages, whose number is what costs
+		delete(f, ClientPerGB)
 	default:
 		f[MessagesPerSecond] = r.MessagesPerSecond
 	}
@@ -176,11 +182,14 @@ func (r *Result) Figures() Figures {
 	}
 	if i := r.Idle; i != nil && i.Channels > 0 && i.Conns > 0 {
 		f[ChannelsOpened] = float64(i.Channels) / i.Opening.Seconds()
-		f[BytesPerChannel] = float64(i.After-i.Before) / float64(i.Channels)
-		f[BytesPerConn] = float64(i.After-i.Before) / float64(i.Conns)
+		if grown := float64(i.After - i.Before); i.Conns == i.Channels {
+			f[BytesPerConn] = grown / float64(i.Conns) // with its channel
+		} else {
+			f[BytesPerChannel] = grown / float64(i.Channels)
+		}
 		f[ServerRSS] = float64(i.After) / 1e6
 	}
-	maps.DeleteFunc(f, func(_ string, v float64) bool { return v == 0 || !finite(v) })
+	f.known()
 	if s := r.Served; s != nil {
 		f[ServerRSS], f[PeakRSS] = float64(s.RSS)/1e6, float64(s.Peak)/1e6
 		if _, counted := f[ServerPerMillion]; counted {

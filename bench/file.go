@@ -13,9 +13,6 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// fileRounds is how often each way is measured, in turn.
-const fileRounds = 5
-
 // FileWay is how a file gets to the client.
 type FileWay string
 
@@ -84,9 +81,9 @@ func measureFile(
 		return nil, err
 	}
 	res := &FileResult{Options: o, Rows: make([]FileRow, len(FileWays))}
-	for i := range fileRounds {
+	for i := range o.Rounds {
 		for j, way := range FileWays {
-			stage := progress.during("%s, %d of %d", way, i+1, fileRounds)
+			stage := progress.during("%s, %d of %d", way, i+1, o.Rounds)
 			one, err := runFile(ctx, o, way, server, p, stage)
 			if errors.Is(err, errNotCold) {
 				res.Note = fmt.Sprintf("not measured: %s: %v", way, err)

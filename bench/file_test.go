@@ -23,7 +23,7 @@ func TestFile(t *testing.T) {
 	}
 	for i, row := range rows {
 		// On a busy machine a round may be over before anything came; not all are.
-		whole := len(row.Rounds) == fileRounds || row.Way == FromDisk && note != ""
+		whole := len(row.Rounds) == defaultRounds || row.Way == FromDisk && note != ""
 		if row.Way != FileWays[i] || !whole || row.MBps.High <= 0 || row.PerGB.High <= 0 {
 			t.Errorf("%+v", row)
 		}

@@ -68,8 +68,9 @@ func (r *FileResult) WriteTable(w io.Writer) error { return writeTable(w, r.rows
 
 // rows writes the rows of the table.
 func (r *FileResult) rows(t io.Writer) {
+	o := &r.Options
 	fmt.Fprintf(t, "file: 1 connection x %d channels, download of a file of %d bytes again and again,\n"+
-		"%d times each way in turn: medians, lowest and highest\n", r.Options.Channels, r.Options.FileBytes, fileRounds)
+		"%d times each way in turn: medians, lowest and highest\n", o.Channels, o.FileBytes, o.Rounds)
 	fmt.Fprintln(t, "way\tMB/s\tserver CPU, s per GB\tclient too\tbytes per frame\tlongest turn, ms\treads ahead")
 	for _, row := range r.Rows {
 		frame := row.spread(func(f *FileRound) float64 { return f.Frame })

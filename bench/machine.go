@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,32 +71,6 @@ func ThisMachine() Machine {
 	}
 	m.Version, m.Revision = sourceOf()
 	return m
-}
-
-// modulePath is this module's.
-const modulePath = "github.com/sscd-io/sscd"
-
-// sourceOf returns the version and the revision of this module's code in this program.
-func sourceOf() (version, revision string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "", ""
-	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path == modulePath {
-			version = m.Version
-		}
-	}
-	changed := ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			revision = s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			changed = "+"
-		}
-	}
-	return version, revision + changed
 }
 
 // Text is the machine in a line.

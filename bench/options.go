@@ -46,6 +46,9 @@ type Options struct {
 	Warmup   time.Duration `json:"warmup"`   // before it
 	Rate     int           `json:"rate"`     // echo: messages a second in all, sent when due; 0: when answers come
 
+	// Rounds is how often comparisons measure each of what they compare, in turn: stall, urgent, file, fanout.
+	Rounds int `json:"rounds,omitempty"`
+
 	RTTs   []time.Duration `json:"rtts,omitempty"`   // mode rtt
 	Floods []string        `json:"floods,omitempty"` // mode flood: which; empty means all
 
@@ -57,6 +60,9 @@ type Options struct {
 	// Client is how this side serves its connections.
 	Client engine.Config `json:"-"`
 }
+
+// defaultRounds is how often comparisons measure each of what they compare.
+const defaultRounds = 5
 
 // Defaults are the options of a mode's standard run; of echo, short messages over one connection.
 func Defaults(m Mode) Options {
@@ -81,8 +87,25 @@ func Defaults(m Mode) Options {
 	case Fanout:
 		o.Conns, o.Channels, o.Duration = 100, 1000, 2*time.Second
 	}
+	if slices.Contains(Comparisons, m) {
+		o.Rounds = defaultRounds
+	}
 	return o
 }
+
+// epollFrom is how many connections this side rather serves with epoll, unless told otherwise.
+const epollFrom = 64
+
+// ClientBackend is how this side serves so many connections, unless told otherwise.
+func ClientBackend(conns int) engine.Backend {
+	if conns > epollFrom {
+		return engine.Epoll
+	}
+	return engine.Auto
+}
+
+// MinMaxChannels is how many channels a connection to a server of our own may have, unless more are measured.
+const MinMaxChannels = 65536
 
 // Check returns what is wrong with the options.
 func (o *Options) Check() error {
@@ -120,6 +143,8 @@ func (o *Options) checkComparison() error {
 	switch {
 	case slices.Contains(Comparisons, o.Mode) && o.Addr != "":
 		return fmt.Errorf("mode %s starts the servers that it measures: there is no address to give", o.Mode)
+	case slices.Contains(Comparisons, o.Mode) && o.Rounds < 1:
+		return fmt.Errorf("rounds is %d, not 1 or more", o.Rounds)
 	case o.Mode == RTT && len(o.RTTs) == 0:
 		return errors.New("there are no RTTs")
 	case o.Mode == Urgent && o.Conns != 1:

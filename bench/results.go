@@ -25,6 +25,7 @@ type Results struct {
 	When    time.Time `json:"when"`
 	Command string    `json:"command"` // that made them
 	Rows    []Row     `json:"rows"`
+	Notes   []string  `json:"notes,omitempty"`  // what was not measured, and why
 	Detail  any       `json:"detail,omitempty"` // what else was found, for people
 }
 
@@ -59,6 +60,9 @@ func NewResults(command []string) *Results {
 
 // Shape is the row's connections, channels on each and messages under way on each of these, as far as known.
 func (r *Row) Shape() string {
+	if r.Channels == 0 && r.Conns > 0 && r.Depth > 0 {
+		return fmt.Sprintf("%s x %s under way", Thousands(r.Conns), Thousands(r.Depth))
+	}
 	var parts []string
 	for _, n := range []int{r.Conns, r.Channels, r.Depth} {
 		if n == 0 {
@@ -127,8 +131,15 @@ func (r *Results) WriteJSON(w io.Writer) error {
 	return writeJSON(w, r)
 }
 
-// WriteFile writes the results to a file, which is whole or not there.
+// WriteFile writes the results to a file, which is whole or what it was before.
 func (r *Results) WriteFile(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0) // a device or a pipe is not replaced
+		if err != nil {
+			return err
+		}
+		return errors.Join(r.WriteJSON(f), f.Close())
+	}
 	f, err := os.Create(path + ".part")
 	if err != nil {
 		return err
@@ -210,12 +221,3 @@ func (r *Results) check() error {
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
-
-// Thousands writes a number with a comma at each three digits.
-func Thousands(n int) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

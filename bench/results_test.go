@@ -115,3 +115,18 @@ func TestThousands(t *testing.T) {
 		}
 	}
 }
+
+func TestDigits(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 0.01234: "0.0123", 0.172: "0.172", 1: "1.00", 12.34: "12.3", 123.4: "123", 999.9: "1,000", 1234: "1,230",
+		128_345: "128,000", 999_499: "999,000", 999_500: "1.00 M", 2.834e6: "2.83 M", -4567: "-4,570", 1e300: "1e+300", 1e-9: "1e-09",
+		math.Inf(1): "+Inf",
+	} {
+		if got := Digits(v); got != want {
+			t.Errorf("%v: %s, want %s", v, got, want)
+		}
+	}
+	if s := SpreadOf([]float64{3, 1, 2}).Digits(); s != "2.00 (1.00 to 3.00)" {
+		t.Error(s)
+	}
+}

@@ -11,9 +11,6 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// stallRounds is how often each of the two states is measured, in turn.
-const stallRounds = 5
-
 // StallResult is what mode stall found.
 type StallResult struct {
 	Options Options    `json:"options"`
@@ -73,11 +70,11 @@ func measureStall(
 		return nil, err
 	}
 	row := &StallRow{Backend: server.Backend}
-	for i := range stallRounds {
+	for i := range o.Rounds {
 		var pair [2]float64
 		for j, state := range []string{"read", "not read"} {
 			w.keep(j == 1)
-			stage := fmt.Sprintf("the last channel is %s, %d of %d", state, i+1, stallRounds)
+			stage := fmt.Sprintf("the last channel is %s, %d of %d", state, i+1, o.Rounds)
 			if err := r.pass(ctx, stage+", warming up", o.Warmup, progress); err != nil {
 				return nil, err
 			}
@@ -185,7 +182,7 @@ func (r *StallResult) WriteTable(w io.Writer) error { return writeTable(w, r.row
 func (r *StallResult) rows(t io.Writer) {
 	n := r.Options.Channels
 	fmt.Fprintf(t, "stall: 1 connection x %d channels, download; MB/s of %d, while the other one is read and is not,\n"+
-		"%d times each in turn: medians, lowest and highest\n", n, n-1, stallRounds)
+		"%d times each in turn: medians, lowest and highest\n", n, n-1, r.Options.Rounds)
 	fmt.Fprintln(t, "server\tread\tnot read\tratio\tbytes not read\tlate ones")
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\n", row.Backend, row.Read.Text(0), row.Unread.Text(0),

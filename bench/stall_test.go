@@ -20,7 +20,7 @@ func TestStalls(t *testing.T) {
 	}
 	for _, row := range rows {
 		// On a busy machine a round may be over before anything came; not all are.
-		if len(row.Pairs) != stallRounds || row.Read.High <= 0 || row.Unread.High <= 0 || row.Ratio.High <= 0 {
+		if len(row.Pairs) != defaultRounds || row.Read.High <= 0 || row.Unread.High <= 0 || row.Ratio.High <= 0 {
 			t.Errorf("%+v", row)
 		}
 		if row.Kept <= 0 {

@@ -17,6 +17,9 @@ type Report interface {
 	WriteJSON(w io.Writer) error
 	// WriteTable writes it for people.
 	WriteTable(w io.Writer) error
+	// Measured returns it as rows of Results. variant tells them apart from other measurements' of the mode: a
+	// backend; what tells them apart from each other is added.
+	Measured(variant string) []Row
 }
 
 func writeJSON(w io.Writer, v any) error {
@@ -46,7 +49,7 @@ type Spread struct {
 // SpreadOf needs at least one figure.
 func SpreadOf(figures []float64) Spread {
 	s := slices.Sorted(slices.Values(figures))
-	return Spread{Median: (s[(len(s)-1)/2] + s[len(s)/2]) / 2, Low: s[0], High: s[len(s)-1]}
+	return Spread{Median: s[(len(s)-1)/2]/2 + s[len(s)/2]/2, Low: s[0], High: s[len(s)-1]}
 }
 
 // Text is the spread with so many decimals.

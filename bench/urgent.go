@@ -9,9 +9,6 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// urgentRounds is how often each load is measured, in turn.
-const urgentRounds = 5
-
 // The priorities of channels that have one.
 const (
 	bulkPriority   uint8 = 0
@@ -60,9 +57,9 @@ func measureUrgent(
 	defer s.Stop()
 	o.Addr = s.Addr
 	res := &UrgentResult{Options: o, Rows: make([]UrgentRow, len(UrgentLoads))}
-	for i := range urgentRounds {
+	for i := range o.Rounds {
 		for j, load := range UrgentLoads {
-			one, err := RunUrgent(ctx, o, load, s, progress.during("%s, %d of %d", load, i+1, urgentRounds))
+			one, err := RunUrgent(ctx, o, load, s, progress.during("%s, %d of %d", load, i+1, o.Rounds))
 			if err != nil {
 				return nil, err
 			}
@@ -179,7 +176,7 @@ func (r *UrgentResult) WriteTable(w io.Writer) error { return writeTable(w, r.ro
 func (r *UrgentResult) rows(t io.Writer) {
 	fmt.Fprintf(t, "urgent: 1 connection, messages of %d bytes one at a time, alone and beside %d downloads; "+
 		"round trips in ms,\n%d times each in turn: medians, lowest and highest\n",
-		r.Options.Size, r.Options.Channels, urgentRounds)
+		r.Options.Size, r.Options.Channels, r.Options.Rounds)
 	fmt.Fprintln(t, "load\tp50\tp99\tmax\tMB/s\tserver CPU, s per GB")
 	for _, row := range r.Rows {
 		bulk, cpu := row.Bulk.Text(0), row.ServerGB.Text(3)

@@ -102,7 +102,7 @@ func (v variant) columns() []string {
 	case bench.Download, bench.Upload, bench.File:
 		return []string{bench.MBPerSecond, bench.ServerPerGB, bench.BothPerGB, bench.PeakRSS}
 	case bench.Idle:
-		if v.conns > 1 {
+		if v.channels == 1 {
 			return []string{bench.BytesPerConn, bench.ChannelsOpened, bench.ServerRSS}
 		}
 		return []string{bench.BytesPerChannel, bench.ChannelsOpened, bench.ServerRSS}

@@ -10,7 +10,10 @@ type command func(ctx context.Context, args []string, stdout, stderr io.Writer) 
 
 // commands are those besides run.
 var commands = map[string]command{
-	"scale": scale,
+	"compare": runCompare,
+	"report":  runReport,
+	"scale":   scale,
+	"suite":   runSuite,
 }
 
 // choose returns the command of a command line, and the arguments for it.

@@ -51,13 +51,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	all := bench.NewResults(append([]string{"sscd-bench"}, args...))
 	progress, done := progressLine(stderr)
 	res, err := o.measure(ctx, bench.Program(exe), progress)
 	done()
 	if err != nil {
 		return err
 	}
-	return write(res, o.json, stdout)
+	all.Join(res.Measured(string(o.server.Backend))...)
+	all.Detail = res
+	return write(all, res, o.json, stdout)
 }
 
 // measure does what the options say.
@@ -78,16 +81,12 @@ func (o *options) measure(ctx context.Context, p bench.Program, progress bench.P
 }
 
 // write writes the result where it is wanted.
-func write(res bench.Report, jsonFile string, stdout io.Writer) error {
+func write(all *bench.Results, res bench.Report, jsonFile string, stdout io.Writer) error {
 	if jsonFile == "-" {
-		return res.WriteJSON(stdout)
+		return all.WriteJSON(stdout)
 	}
 	if jsonFile != "" {
-		f, err := os.Create(jsonFile)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(res.WriteJSON(f), f.Close()); err != nil {
+		if err := all.WriteFile(jsonFile); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,6 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// epollFrom is how many connections this side rather serves with epoll, unless told otherwise.
-const epollFrom = 64
-
 // options are what the command line says.
 type options struct {
 	bench.Options
@@ -45,7 +42,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	rtts := f.String("rtts", "100us,1ms,10ms,60ms,200ms", "mode rtt: round trip `times`, by comma")
 	floods := f.String("floods", "", "mode flood: `names` of floods, by comma; empty means all")
 	f.Int64Var(&o.FileBytes, "file-bytes", 0, "mode file: how long the file is, in `bytes`; 268,435,456 unless given")
-	f.StringVar(&o.json, "json", "", "`file` for the result as well; - means standard output, and no table")
+	f.IntVar(&o.Rounds, "rounds", 0, "of what modes stall, urgent, file and fanout compare, in turn; 5 unless given")
+	f.StringVar(&o.json, "json", "",
+		"`file` for the result and the machine's facts as well, for the commands report and compare;\n"+
+			"- means standard output, and no table")
 	client := f.String("client-backend", "", "how this side serves: net or epoll; empty means by the connections")
 	f.StringVar((*string)(&o.server.Backend), "backend", "",
 		"how our own server serves: epoll or net; empty means epoll, in mode stall each in turn")
@@ -73,8 +73,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o.Client.Socket, o.Client.Compression = o.server.Socket, server.Compression
 	o.Client.ConnWindow = server.ConnWindow
 	o.Client.Backend = engine.Backend(*client)
-	if *client == "" && o.Conns > epollFrom && o.Mode != bench.Flood {
-		o.Client.Backend = engine.Epoll
+	if *client == "" && o.Mode != bench.Flood {
+		o.Client.Backend = bench.ClientBackend(o.Conns)
 	}
 	if err := o.Check(); err != nil {
 		return nil, flags.UsageError{Err: err}
@@ -90,6 +90,7 @@ func (o *options) byMode(given map[string]bool) {
 		"channels":   func() { o.Channels = d.Channels },
 		"size":       func() { o.Size = d.Size },
 		"duration":   func() { o.Duration = d.Duration },
+		"rounds":     func() { o.Rounds = d.Rounds },
 		"file-bytes": func() { o.FileBytes = d.FileBytes },
 		"backend": func() {
 			if o.Mode != bench.Stall {
@@ -101,7 +102,7 @@ func (o *options) byMode(given map[string]bool) {
 			fill()
 		}
 	}
-	o.server.MaxChannels = max(65536, o.Channels)
+	o.server.MaxChannels = max(bench.MinMaxChannels, o.Channels)
 	if o.Mode == bench.Flood {
 		o.server.MaxChannels = o.Channels
 	}

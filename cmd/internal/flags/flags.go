@@ -82,6 +82,20 @@ func ReadCredentials(file string) ([]byte, error) {
 	return b, nil
 }
 
+// ParseMixed is Parse for commands whose flags may stand behind their arguments, too.
+func ParseMixed(f *flag.FlagSet, args []string, stderr io.Writer) (rest []string, err error) {
+	for {
+		left, err := Parse(f, args, stderr)
+		if err != nil || len(left) == 0 {
+			return rest, err
+		}
+		if ended := len(args) - len(left); ended > 0 && args[ended-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
+}
+
 // Parse parses the flags of a command and returns its other arguments. Asked for help, it prints that
 // and returns flag.ErrHelp; any other error is a UsageError.
 func Parse(f *flag.FlagSet, args []string, stderr io.Writer) ([]string, error) {
