@@ -81,7 +81,8 @@ type scaleStep struct {
 	channels  int // on each
 	loops     int // of each server; 0: as many as processors
 	streams   bool
-	processes int // servers, and as many clients
+	processes int  // servers, and as many clients
+	opens     bool // kind churn: channels are opened and closed, so many at a time, on a connection that stays
 }
 
 // steps returns those of a kind, the smallest first.
@@ -108,13 +109,14 @@ func (o *ScaleOptions) steps(kind string) (all []scaleStep) {
 		slices.Sort(loops)
 		for _, n := range slices.Compact(loops) {
 			for _, streams := range []bool{false, true} {
-				all = append(all, scaleStep{kind, conns, channels, n, streams, 1})
+				all = append(all, scaleStep{kind, conns, channels, n, streams, 1, false})
 			}
 		}
 	case ScaleChurn:
 		all = []scaleStep{
 			{kind: kind, conns: 1, channels: min(o.Channels, 100_000), processes: 1},
 			{kind: kind, conns: min(o.Conns, 10_000), channels: 1, processes: 1},
+			{kind: kind, conns: 1, channels: min(o.Channels, 1000), processes: 1, opens: true},
 		}
 	}
 	return all
@@ -135,6 +137,9 @@ func (s *scaleStep) row(o *ScaleOptions) Row {
 		if r.Variant = fmt.Sprintf("callbacks, %d loops", s.loops); s.streams {
 			r.Variant = fmt.Sprintf("streams, %d loops", s.loops)
 		}
+	}
+	if s.opens {
+		r.Variant = "opened and closed"
 	}
 	if s.processes > 1 {
 		r.Variant = fmt.Sprintf("%d servers", s.processes)

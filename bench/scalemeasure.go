@@ -10,8 +10,8 @@ import (
 
 // ScaleResult is what scale found.
 type ScaleResult struct {
-	Rows  []Row
-	Notes []string // where a kind ended, and why
+	Rows  []Row    `json:"-"`
+	Notes []string `json:"notes"` // where a kind ended, and why
 }
 
 // MeasureScale makes the steps of each kind, the smallest first. One that fails ends its kind, not the others, and
@@ -147,14 +147,11 @@ func (s scaleStep) churn(ctx context.Context, o *ScaleOptions, p Program) (all [
 		if err != nil {
 			return all, err
 		}
-		if _, err := x.open(ctx, p); err != nil {
-			return all, err
-		}
-		open, err := x.settle(ctx)
+		open, err := x.once(ctx, p)
 		if err != nil {
 			return all, err
 		}
-		if err := errors.Join(x.leave(), x.alone(ctx)); err != nil {
+		if err := x.alone(ctx); err != nil {
 			return all, err
 		}
 		after, err := x.ask((*Server).Collected)
@@ -168,6 +165,25 @@ func (s scaleStep) churn(ctx context.Context, o *ScaleOptions, p Program) (all [
 		before = after
 	}
 	return all, nil
+}
+
+// once has all come and go, or opens channels and closes them for a while, and returns the servers' usage meanwhile.
+func (x *scaleRun) once(ctx context.Context, p Program) (open Usage, err error) {
+	if x.step.opens {
+		o := Defaults(Open)
+		o.Addr, o.Depth, o.Duration, o.Warmup = x.servers[0].Addr, x.step.channels, x.o.Duration, 0
+		if _, err = Run(ctx, o, nil, nil); err != nil {
+			return open, err
+		}
+		return x.usage()
+	}
+	if _, err = x.open(ctx, p); err != nil {
+		return open, err
+	}
+	if open, err = x.settle(ctx); err != nil {
+		return open, err
+	}
+	return open, x.leave()
 }
 
 // churnRounds is how often all come and go at least: what grows each time shows.

@@ -5,7 +5,13 @@ import (
 	"io"
 )
 
-// WriteTable writes the result for people.
+// Measured implements Report.
+func (r *ScaleResult) Measured(string) []Row { return r.Rows }
+
+// WriteJSON implements Report.
+func (r *ScaleResult) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+
+// WriteTable implements Report.
 func (r *ScaleResult) WriteTable(w io.Writer) error {
 	return writeTable(w, func(t io.Writer) {
 		for i := range r.Rows {

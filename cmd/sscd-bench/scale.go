@@ -24,7 +24,7 @@ func scale(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.DurationVar(&o.Duration, "duration", o.Duration, "of the echo at each step")
 	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "before it")
 	f.IntVar(&o.Rounds, "rounds", o.Rounds, "of each step; of kind churn 3 at least")
-	jsonFile := f.String("json", "", "`file` for the results as well")
+	jsonFile := f.String("json", "", "`file` for the results as well; - means standard output, and no table")
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
 		return err
@@ -47,12 +47,7 @@ func scale(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *jsonFile != "" && len(res.Rows) > 0 {
-		results.Join(res.Rows...)
-		results.Detail = res.Notes
-		if err := results.WriteFile(*jsonFile); err != nil {
-			return err
-		}
-	}
-	return res.WriteTable(stdout)
+	results.Join(res.Measured("")...)
+	results.Detail = res
+	return write(results, res, *jsonFile, stdout)
 }
