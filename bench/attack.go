@@ -66,7 +66,7 @@ func (a *attackers) begun(ctx context.Context) error {
 
 // count asks the attackers what they have done.
 func (a *attackers) count() (c AttackCount, err error) {
-	err = a.ask(&c)
+	err = a.ask(askUsage, &c)
 	return c, err
 }
 
@@ -100,7 +100,7 @@ func attackMain(in io.Reader, out io.Writer) error {
 	for range a.cfg.Conns {
 		all.Go(a.again)
 	}
-	err = answer(lines, out, func() (any, error) { return a.count(), nil })
+	err = answer(lines, out, func(string) (any, error) { return a.count(), nil })
 	a.stop()
 	all.Wait()
 	return err

@@ -34,11 +34,14 @@ func (u *upload) OnWritable(ch engine.Channel) {
 	}
 }
 
-// download is the mode of that name.
-type download struct{ base }
+// download is the mode of that name, and what downloads another target.
+type download struct {
+	base
+	target string
+}
 
 func (d *download) start(c *engine.Conn) {
-	d.openAll(c, "source", func() any { return nil })
+	d.openAll(c, d.target, func() any { return nil })
 }
 
 func (d *download) OnWritable(engine.Channel) { d.r.opened.Add(1) }

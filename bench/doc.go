@@ -19,6 +19,8 @@
 //	file      what a download of a file costs by sendfile, by reading it, and without frames; and from the disk
 //	fanout    what a message for all channels costs for each, with Broadcast and with Send
 //
+// [MeasureScale] has channels and connections grow by steps of ten.
+//
 // What all of them found is also [Results]: rows of figures by name, and the facts of the [Machine]. bench/suite
 // measures the standard matrix, bench/report makes pages and plots of results, bench/compare tells which of two are
 // better.

@@ -141,24 +141,29 @@ func (f *fanout) close() {
 // next has a message sent.
 func (f *fanout) next() error { return f.trigger.say(1, codec.Data, []byte{byte(f.how.Load())}) }
 
+// measure warms up, and returns the marks around what is measured.
+func (f *fanout) measure(ctx context.Context, s *Server, progress Progress) (a, b mark, err error) {
+	r := f.r
+	if err = r.pass(ctx, "warming up", r.o.Warmup, progress); err != nil {
+		return a, b, err
+	}
+	if a, err = r.drainMark(s); err != nil {
+		return a, b, err
+	}
+	if err = r.pass(ctx, "measuring", r.o.Duration, progress); err != nil {
+		return a, b, err
+	}
+	b, err = r.drainMark(s)
+	return a, b, err
+}
+
 // round measures one round.
 func (f *fanout) round(ctx context.Context, s *Server, progress Progress) (*FanoutRound, error) {
-	r := f.r
-	if err := r.pass(ctx, "warming up", r.o.Warmup, progress); err != nil {
-		return nil, err
-	}
-	a, err := r.drainMark(s)
+	a, b, err := f.measure(ctx, s, progress)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.pass(ctx, "measuring", r.o.Duration, progress); err != nil {
-		return nil, err
-	}
-	b, err := r.drainMark(s)
-	if err != nil {
-		return nil, err
-	}
-	n := float64(b.bytes-a.bytes) / float64(r.o.Size)
+	n := float64(b.bytes-a.bytes) / float64(f.r.o.Size)
 	sa, sb := &a.server.Stats, &b.server.Stats
 	return &FanoutRound{
 		Rate:   n / b.at.Sub(a.at).Seconds(),

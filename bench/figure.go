@@ -29,6 +29,7 @@ const (
 	MessagesPerSecond = "messages_per_second"
 	OpensPerSecond    = "opens_per_second" // opened and closed
 	MBPerSecond       = "mb_per_second"    // of payload
+	ChannelsOpened    = "channels_opened_per_second"
 
 	P50  = "p50_ms"
 	P90  = "p90_ms"
@@ -60,6 +61,13 @@ const (
 	UnreadMBPerSecond = "unread_mb_per_second"
 	UnreadByRead      = "unread_by_read"
 
+	GCPerCollection = "gc_cpu_s_per_collection"
+	GCCPUPercent    = "gc_cpu_percent"      // of the server's CPU, meanwhile
+	GCPause         = "gc_longest_pause_ms" // since its start
+	HeapBefore      = "heap_before_mb"      // after a collection, as heap_after
+	HeapOpen        = "heap_open_mb"        // garbage included
+	HeapAfter       = "heap_after_mb"
+
 	ReadsAhead  = "reads_ahead"
 	RTTMeasured = "rtt_ms"
 	P99Alone    = "p99_alone_ms"
@@ -72,6 +80,7 @@ const (
 var Kinds = []Kind{
 	{MessagesPerSecond, "messages/s", "1/s", Higher},
 	{OpensPerSecond, "opens/s", "1/s", Higher},
+	{ChannelsOpened, "channels opened/s", "1/s", Higher},
 	{FloodFrames, "frames taken/s", "1/s", Neutral},
 	{MBPerSecond, "MB/s", "MB/s", Higher},
 	{ReadMBPerSecond, "it is read", "MB/s", Higher},
@@ -96,6 +105,12 @@ var Kinds = []Kind{
 	{PeakRSS, "server memory, most", "MB", Lower},
 	{AllocsPerMsg, "server allocations", "per message", Lower},
 	{SwitchesPerMsg, "server context switches", "per message", Neutral},
+	{GCPerCollection, "a collection's CPU", "s", Lower},
+	{GCCPUPercent, "collections' CPU", "%", Lower},
+	{GCPause, "longest pause", "ms", Lower},
+	{HeapBefore, "heap before", "MB", Neutral},
+	{HeapOpen, "heap meanwhile", "MB", Neutral},
+	{HeapAfter, "heap after", "MB", Lower},
 	{LowestShare, "lowest share", "%", Neutral},
 	{HighestShare, "highest share", "%", Neutral},
 	{Evenness, "lowest by highest", "", Neutral},
@@ -149,7 +164,7 @@ func (r *Result) Figures() Figures {
 	case Open:
 		f[OpensPerSecond] = r.MessagesPerSecond
 		delete(f, MBPerSecond)
-	case Upload, Download:
+	case Upload, Download, File:
 		delete(f, ServerPerMillion) // of blocks, which nobody counts
 		delete(f, ClientPerMillion)
 	case Echo:
@@ -166,6 +181,7 @@ func (r *Result) Figures() Figures {
 		}
 	}
 	if i := r.Idle; i != nil && i.Channels > 0 && i.Conns > 0 {
+		f[ChannelsOpened] = float64(i.Channels) / i.Opening.Seconds()
 		if grown := float64(i.After - i.Before); i.Conns == i.Channels {
 			f[BytesPerConn] = grown / float64(i.Conns) // with its channel
 		} else {
@@ -173,5 +189,12 @@ func (r *Result) Figures() Figures {
 		}
 		f[ServerRSS] = float64(i.After) / 1e6
 	}
-	return f.known()
+	f.known()
+	if s := r.Served; s != nil {
+		f[ServerRSS], f[PeakRSS] = float64(s.RSS)/1e6, float64(s.Peak)/1e6
+		if _, counted := f[ServerPerMillion]; counted {
+			f[AllocsPerMsg], f[SwitchesPerMsg] = s.Allocs, s.Switches // none is a figure too
+		}
+	}
+	return f
 }

@@ -76,9 +76,8 @@ func measureFile(
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	server.File, server.SendQueue = filepath.Join(dir, "file"), fileQueue
-	server.FrameSize = codec.MaxData // also of files that are read
-	if err := makeFile(server.File, o.FileBytes); err != nil {
+	server = FileServer(server, filepath.Join(dir, "file"))
+	if err := MakeFile(server.File, o.FileBytes); err != nil {
 		return nil, err
 	}
 	res := &FileResult{Options: o, Rows: make([]FileRow, len(FileWays))}
@@ -101,8 +100,8 @@ func measureFile(
 	return res, nil
 }
 
-// makeFile makes a file, in memory and on the disk.
-func makeFile(path string, size int64) error {
+// MakeFile makes a file, in memory and on the disk.
+func MakeFile(path string, size int64) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err

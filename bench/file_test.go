@@ -63,7 +63,7 @@ func TestFileThatIsNeverCold(t *testing.T) {
 func TestMakeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	for _, size := range []int64{1, 1 << 20, 1<<20 + 1} {
-		if err := makeFile(path, size); err != nil {
+		if err := MakeFile(path, size); err != nil {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Size() != size {

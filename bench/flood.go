@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -150,7 +151,7 @@ func (r *floodRun) flooded(ctx context.Context, f flood, row *FloodRow, progress
 		return nil
 	}
 	row.Panics = after.Stats.Panics
-	row.Peak, err = peakBytes(pid)
+	row.Peak, err = peakBytes(strconv.Itoa(pid))
 	return err
 }
 

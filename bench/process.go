@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 )
 
 // Program is the path of a program that becomes a process of a measurement when it is run with the name of
@@ -19,6 +20,7 @@ const (
 	serverProcess = "server-process"
 	attackProcess = "attack-process"
 	bareProcess   = "bare-process"
+	scaleProcess  = "scale-process"
 )
 
 // Process returns what a program that was run with these arguments is to do instead of measuring, or nil.
@@ -33,6 +35,8 @@ func Process(args []string) func(in io.Reader, out io.Writer) error {
 		return attackMain
 	case bareProcess:
 		return bareMain
+	case scaleProcess:
+		return scaleMain
 	}
 	return nil
 }
@@ -69,9 +73,15 @@ func (p Program) start(ctx context.Context, name string, low bool, cfg any) (*pr
 	return &process{cmd: cmd, in: in, out: bufio.NewReader(out)}, nil
 }
 
-// ask reads the process's answer into v.
-func (p *process) ask(v any) error {
-	if _, err := io.WriteString(p.in, "usage\n"); err != nil {
+// What a process is asked; those that do not know the second take it for the first.
+const (
+	askUsage   = "usage"
+	askCollect = "collect" // its garbage first
+)
+
+// ask asks the process and reads its answer into v.
+func (p *process) ask(what string, v any) error {
+	if _, err := io.WriteString(p.in, what+"\n"); err != nil {
 		return fmt.Errorf("asking the other process: %w", err)
 	}
 	line, err := p.out.ReadBytes('\n')
@@ -98,12 +108,13 @@ func readConfig(in io.Reader, cfg any) (*bufio.Reader, error) {
 }
 
 // answer is the other end of ask, until the lines end.
-func answer(lines *bufio.Reader, out io.Writer, say func() (any, error)) error {
+func answer(lines *bufio.Reader, out io.Writer, say func(what string) (any, error)) error {
 	for {
-		if _, err := lines.ReadBytes('\n'); err != nil {
+		line, err := lines.ReadString('\n')
+		if err != nil {
 			return nil
 		}
-		v, err := say()
+		v, err := say(strings.TrimSpace(line))
 		if err != nil {
 			return err
 		}

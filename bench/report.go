@@ -28,8 +28,26 @@ type Result struct {
 	// LongestTurn of the server's loops so far.
 	LongestTurn time.Duration `json:"server_longest_turn_ns,omitempty"`
 
+	Served  *Served   `json:"served,omitempty"`
 	Latency *Latency  `json:"latency,omitempty"`
 	Idle    *IdleCost `json:"idle,omitempty"`
+}
+
+// Served is what else the messages, or opens, cost the server.
+type Served struct {
+	Allocs   float64 `json:"allocs_per_message"`
+	Switches float64 `json:"switches_per_message"`
+	RSS      int64   `json:"rss_bytes"`  // at the end
+	Peak     int64   `json:"peak_bytes"` // since its start
+}
+
+// ServedBetween is what the messages between two usages of a server cost it.
+func ServedBetween(a, b *Usage, messages int64) *Served {
+	n := float64(max(messages, 1))
+	return &Served{
+		Allocs: float64(b.Mallocs-a.Mallocs) / n, Switches: float64(b.Switches-a.Switches) / n,
+		RSS: b.RSS, Peak: b.Peak,
+	}
 }
 
 // IdleCost is the resident memory of a server before and after channels were opened, in bytes.
@@ -38,6 +56,9 @@ type IdleCost struct {
 	Channels int   `json:"channels"`
 	Before   int64 `json:"rss_before"`
 	After    int64 `json:"rss_after"`
+
+	// Opening is how long it took to connect and to open them, one connection's at a time with the others'.
+	Opening time.Duration `json:"opening_ns"`
 }
 
 // between fills in what happened between two marks.
@@ -61,6 +82,7 @@ func (r *Result) between(a, b mark) {
 		return
 	}
 	r.ServerPerMillion, r.ServerPerGB = per(b.server.CPU - a.server.CPU)
+	r.Served = ServedBetween(a.server, b.server, r.Messages)
 	sa, sb := &a.server.Stats, &b.server.Stats
 	if n := sb.Reads - sa.Reads; n > 0 {
 		r.FramesPerRead = float64(sb.FramesIn-sa.FramesIn) / float64(n)
@@ -88,6 +110,8 @@ func (r *Result) rows(t io.Writer) {
 		row("server memory", "%.1f MB before, %.1f MB after", float64(r.Idle.Before)/1e6, float64(r.Idle.After)/1e6)
 		row("per channel", "%.0f bytes", grown/float64(r.Idle.Channels))
 		row("per connection", "%.0f bytes", grown/float64(r.Idle.Conns))
+		row("opened", "in %v, %.0f channels a second", round(r.Idle.Opening),
+			float64(r.Idle.Channels)/r.Idle.Opening.Seconds())
 		return
 	case Open:
 		row("mode", "open: %d connections, %d opens under way on each", o.Conns, o.Depth)
@@ -113,6 +137,10 @@ func (r *Result) rows(t io.Writer) {
 	if r.FramesPerRead > 0 {
 		row("server", "%.1f frames per read, %.1f per write, longest turn %v",
 			r.FramesPerRead, r.FramesPerWrite, round(r.LongestTurn))
+	}
+	if s := r.Served; s != nil {
+		row("server", "%.2f allocations and %.2f context switches per message, %.1f MB resident at most",
+			s.Allocs, s.Switches, float64(s.Peak)/1e6)
 	}
 }
 

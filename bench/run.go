@@ -19,6 +19,9 @@ type Progress func(stage string, part float64, count int64)
 // dialsAtOnce is how many connections are made at the same time.
 const dialsAtOnce = 32
 
+// acceptPoll is how often it is looked whether all channels have been accepted.
+const acceptPoll = 5 * time.Millisecond
+
 // settleTime is how long an idle server is left alone before its memory is read, unless Options say.
 const settleTime = 2 * time.Second
 
@@ -63,7 +66,7 @@ func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Re
 	case Upload:
 		w = newUpload(r)
 	case Download:
-		w = &download{base{r}}
+		w = &download{base{r}, "source"}
 	case Open:
 		w = &opens{base{r}}
 	case Idle:
@@ -83,11 +86,13 @@ func Run(ctx context.Context, o Options, server *Server, progress Progress) (*Re
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	if err := r.connect(ctx, w, progress); err != nil {
 		return nil, err
 	}
 	if o.Mode == Idle {
-		return res, r.measureIdle(ctx, res, server, before, progress)
+		res.Idle = &IdleCost{Opening: time.Since(began)}
+		return res, r.measureIdle(ctx, res.Idle, server, before, progress)
 	}
 	err = r.measure(ctx, res, string(o.Mode), server, progress)
 	w.stop()
@@ -152,7 +157,7 @@ func (r *run) connect(ctx context.Context, w workload, progress Progress) error 
 		want = 0
 	}
 	for r.opened.Load() < want {
-		if err := r.pass(ctx, "opening channels", 50*time.Millisecond, nil); err != nil {
+		if err := r.pass(ctx, "opening channels", acceptPoll, nil); err != nil {
 			return err
 		}
 		n := r.opened.Load()
@@ -234,7 +239,7 @@ func usageOf(server *Server) (*Usage, error) {
 }
 
 // measureIdle reads the memory of a server whose channels are left alone.
-func (r *run) measureIdle(ctx context.Context, res *Result, server *Server, before *Usage, progress Progress) error {
+func (r *run) measureIdle(ctx context.Context, cost *IdleCost, server *Server, before *Usage, progress Progress) error {
 	if server == nil {
 		return errors.New("mode idle reads the server's memory: it needs a server of our own")
 	}
@@ -245,9 +250,8 @@ func (r *run) measureIdle(ctx context.Context, res *Result, server *Server, befo
 	if err != nil {
 		return err
 	}
-	res.Idle = &IdleCost{
-		Conns: r.o.Conns, Channels: r.o.Conns * r.o.Channels, Before: before.RSS, After: after.RSS,
-	}
+	cost.Conns, cost.Channels = r.o.Conns, r.o.Conns*r.o.Channels
+	cost.Before, cost.After = before.RSS, after.RSS
 	r.stopped.Store(true)
 	return nil
 }

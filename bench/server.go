@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 	"strings"
 	"time"
@@ -20,15 +22,18 @@ type ServerConfig struct {
 	Loops       int
 	MaxChannels int
 	Socket      engine.SocketConfig
-	CPUProfile  string // file for a profile of the whole process; empty means none
-	File        string // a file to be served as well, with the target fileTarget; empty means none
-	Group       int    // bytes of the messages for a group of channels to be served instead; 0 means none
+	Addrs       []string // to listen on; empty means a free port of the loopback
+	Streams     bool     // echo with blocking calls, a goroutine for each channel, instead of all else
+	CPUProfile  string   // file for a profile of the whole process; empty means none
+	File        string   // a file to be served as well, with the target fileTarget; empty means none
+	Group       int      // bytes of the messages for a group of channels to be served instead; 0 means none
 
 	// As in engine.Config.
 	Profile            engine.Profile
 	MaxConns           int
 	Memory, ConnMemory int64
 	MaxWindow          int
+	ConnWindow         int
 	SendQueue          int
 	FrameSize          int
 	Compression        bool
@@ -40,7 +45,7 @@ type ServerConfig struct {
 func (s *ServerConfig) Limit(c *engine.Config) {
 	s.Profile, s.MaxConns, s.Memory, s.ConnMemory = c.Profile, c.MaxConns, c.Memory, c.ConnMemory
 	s.MaxWindow, s.Compression, s.Idle = c.MaxWindow, c.Compression, c.Timeouts.Idle
-	s.StrictPriority = c.StrictPriority
+	s.StrictPriority, s.ConnWindow, s.FrameSize = c.StrictPriority, c.ConnWindow, c.FrameSize
 }
 
 // engine is the Config of the server's engine.
@@ -48,7 +53,7 @@ func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
 		Handler: s.handler(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
-		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, FrameSize: s.FrameSize,
+		MaxWindow: s.MaxWindow, ConnWindow: s.ConnWindow, SendQueue: s.SendQueue, FrameSize: s.FrameSize,
 		Compression: s.Compression, StrictPriority: s.StrictPriority,
 		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
@@ -91,9 +96,18 @@ func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, erro
 	return s, nil
 }
 
+// PID is the number of the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Usage asks the server what it has used.
 func (s *Server) Usage() (u Usage, err error) {
-	err = s.ask(&u)
+	err = s.ask(askUsage, &u)
+	return u, err
+}
+
+// Collected is Usage after a collection of garbage, whose memory has been given back to the system.
+func (s *Server) Collected() (u Usage, err error) {
+	err = s.ask(askCollect, &u)
 	return u, err
 }
 
@@ -105,7 +119,14 @@ func serveMain(in io.Reader, out io.Writer) error {
 		if err := cfg.profile(); err != nil {
 			return "", nil, err
 		}
+		addrs := cfg.Addrs
+		if len(addrs) == 0 {
+			addrs = []string{"127.0.0.1:0"}
+		}
 		c := cfg.engine()
+		if cfg.Streams {
+			return serveStreams(c, addrs[0])
+		}
 		e, err := engine.Start(c)
 		if err != nil {
 			return "", nil, err
@@ -113,11 +134,15 @@ func serveMain(in io.Reader, out io.Writer) error {
 		if g, ok := c.Handler.(*group); ok {
 			go g.cast(e)
 		}
-		addr, err := e.Listen("127.0.0.1:0")
-		if err != nil {
-			return "", nil, err
+		first := ""
+		for _, a := range addrs {
+			addr, err := e.Listen(a)
+			if err != nil {
+				return "", nil, err
+			}
+			first = cmp.Or(first, addr.String())
 		}
-		return addr.String(), e.Stats, nil
+		return first, e.Stats, nil
 	})
 }
 
@@ -145,7 +170,10 @@ func Serve(in io.Reader, out io.Writer, cfg any, start func() (string, func() en
 		return err
 	}
 	fmt.Fprintln(out, addr)
-	return answer(lines, out, func() (any, error) {
+	return answer(lines, out, func(what string) (any, error) {
+		if what == askCollect {
+			debug.FreeOSMemory()
+		}
 		u, err := OwnUsage()
 		if stats != nil {
 			u.Stats = stats()

@@ -80,23 +80,9 @@ func RunUrgent(
 	if o.Channels++; load == Alone {
 		o.Channels = 1
 	}
-	r := newRun(o)
-	w := &urgent{base: base{r}, load: load, message: make([]byte, o.Size)}
-	o.Client.Handler = w
-	var err error
-	if r.engine, err = engine.Start(o.Client); err != nil {
-		return nil, err
-	}
-	defer r.engine.Close()
-	defer r.stopped.Store(true)
-	if err := r.connect(ctx, w, progress); err != nil {
-		return nil, err
-	}
-	res := &Result{Options: o}
-	if err := r.measure(ctx, res, string(load), server, progress); err != nil {
-		return nil, err
-	}
-	return res, nil
+	return runWith(ctx, o, string(load), server, progress, func(b base) workload {
+		return &urgent{base: b, load: load, message: make([]byte, o.Size)}
+	})
 }
 
 // summarize makes the spreads of the rounds.

@@ -13,9 +13,13 @@ import (
 
 // Usage is what a process has used.
 type Usage struct {
-	CPU   time.Duration `json:"cpu_ns"`
-	RSS   int64         `json:"rss_bytes"` // resident now
-	Stats engine.Stats  `json:"stats"`     // of its engine
+	CPU      time.Duration `json:"cpu_ns"`
+	RSS      int64         `json:"rss_bytes"`  // resident now
+	Peak     int64         `json:"peak_bytes"` // resident at most
+	Switches int64         `json:"switches"`   // context switches of all threads, asked for or not
+	Mallocs  uint64        `json:"mallocs"`    // objects allocated so far
+	Go       Runtime       `json:"go"`
+	Stats    engine.Stats  `json:"stats"` // of its engine
 }
 
 // OwnUsage is what this process has used, without Stats.
@@ -25,7 +29,16 @@ func OwnUsage() (Usage, error) {
 		return Usage{}, err
 	}
 	rss, err := residentBytes("self")
-	return Usage{CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss}, err
+	if err != nil {
+		return Usage{}, err
+	}
+	peak, err := peakBytes("self")
+	u := Usage{
+		CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss, Peak: max(peak, rss),
+		Switches: ru.Nvcsw + ru.Nivcsw,
+	}
+	u.Mallocs, u.Go = readRuntime()
+	return u, err
 }
 
 // residentBytes is the resident memory of a process, named as /proc names it.
@@ -47,9 +60,9 @@ func forgetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
 
-// peakBytes is the most resident memory that a process has had since forgetPeak.
-func peakBytes(pid int) (int64, error) {
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// peakBytes is the most resident memory that a process, named as /proc names it, has had since forgetPeak.
+func peakBytes(pid string) (int64, error) {
+	raw, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, err
 	}
@@ -59,5 +72,5 @@ func peakBytes(pid int) (int64, error) {
 			return kb << 10, err
 		}
 	}
-	return 0, fmt.Errorf("/proc/%d/status has no VmHWM", pid)
+	return 0, fmt.Errorf("/proc/%s/status has no VmHWM", pid)
 }

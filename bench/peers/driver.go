@@ -2,21 +2,30 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sscd-io/sscd/bench"
 )
 
-// openPatience is how long streams may take to carry their first bytes before that is an error.
-const openPatience = time.Minute
-
 // driven is a peer of which only the transport is its own.
 type driven struct{ transport }
 
-func (d driven) prioritizes() bool { return d.priorities }
+func (d driven) lacks(t *task) string {
+	switch {
+	case d.only != nil && !slices.Contains(d.only, t.Options.Mode):
+		return fmt.Sprintf("it is a floor for %v only", d.only)
+	case t.Load == bench.BesideBulk && !d.priorities:
+		return "its streams have no priorities"
+	}
+	return ""
+}
 
 // config is what a server's process is told.
 type config struct {
@@ -24,168 +33,161 @@ type config struct {
 	Settings settings `json:"settings"`
 }
 
-func (d driven) round(ctx context.Context, o *options, load bench.UrgentLoad) (*bench.Result, error) {
-	server, err := o.program.Start(ctx, peerProcess, config{d.name, o.settings})
+func (d driven) round(ctx context.Context, t *task, p bench.Program) (*bench.Result, error) {
+	server, err := p.Start(ctx, peerProcess, config{d.name, t.Settings})
 	if err != nil {
 		return nil, err
 	}
-	defer server.Stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s, err := d.dial(ctx, server.Addr, o.settings)
+	r := newRun(t, server)
+	before, err := server.Usage()
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
-	r := &run{o: o.Options, server: server, latency: bench.NewLatencies(), lost: make(chan error, 1)}
-	defer r.stop()
-	if err := r.open(ctx, s, load); err != nil {
+	began := time.Now()
+	if err := r.connect(ctx, d.transport); err != nil {
+		return nil, err
+	}
+	if r.o.Mode == bench.Open {
+		r.reopen(ctx)
+		return r.measure(ctx)
+	}
+	streams, err := r.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if r.o.Mode == bench.Idle {
+		return r.leave(ctx, before, time.Since(began))
+	}
+	if err := r.start(streams); err != nil {
 		return nil, err
 	}
 	return r.measure(ctx)
 }
 
-// stopPatience is how long streams may take to stop; what is left then ends with the connection.
-const stopPatience = 2 * time.Second
-
-// stop has the streams' goroutines end when they next read something. Those that wait in Read when a yamux session
-// ends spin until each has been told, which takes minutes with thousands.
-func (r *run) stop() {
-	r.stopped.Store(true)
-	for began := time.Now(); r.using.Load() > 0 && time.Since(began) < stopPatience; {
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // run is a round under way.
 type run struct {
+	*task
 	o        bench.Options
 	server   *bench.Server
+	sessions []session
 	latency  *bench.Latencies
 	messages atomic.Int64 // that came back
-	bytes    atomic.Int64 // of downloads
-	opened   atomic.Int64 // streams on which anything came
-	using    atomic.Int64 // goroutines that use streams
-	stopped  atomic.Bool  // they are to end
-	lost     chan error   // the first stream that ended
+	bytes    atomic.Int64 // of downloads and uploads
+	goal     atomic.Int64 // of bytes: when the group has the message under way
+	trigger  io.Writer
+	lost     chan error // the first stream that ended
 }
 
-// open opens the streams and waits until something came on each.
-func (r *run) open(ctx context.Context, s session, load bench.UrgentLoad) error {
-	uses := usesOf(r.o, load)
-	for _, u := range uses {
-		stream, err := s.open(ctx, u)
-		if err != nil {
-			return err
-		}
-		r.using.Add(1)
-		go func() {
-			defer r.using.Add(-1)
-			err := r.use(stream, u)
-			select {
-			case r.lost <- fmt.Errorf("a stream ended: %w", err):
-			default:
+func newRun(t *task, server *bench.Server) *run {
+	return &run{task: t, o: t.Options, server: server, latency: bench.NewLatencies(), lost: make(chan error, 1)}
+}
+
+// openers is how many connections are made, or streams opened, at the same time.
+const openers = 16
+
+// connect makes the connections.
+func (r *run) connect(ctx context.Context, t transport) error {
+	r.sessions = make([]session, r.o.Conns)
+	return each(r.o.Conns, func(i int) (err error) {
+		r.sessions[i], err = t.dial(ctx, r.server.Addr, r.Settings)
+		return err
+	})
+}
+
+// each calls f with 0 to n-1.
+func each(n int, f func(i int) error) error {
+	var g errgroup.Group
+	var next atomic.Int64
+	for range min(openers, n) {
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := f(i); err != nil {
+					return err
+				}
 			}
-		}()
+			return nil
+		})
 	}
-	for began := time.Now(); r.opened.Load() < int64(len(uses)); {
-		if time.Since(began) > openPatience {
-			return fmt.Errorf("only %d of %d streams carried anything", r.opened.Load(), len(uses))
+	return g.Wait()
+}
+
+// acceptPoll is how often the server is asked whether all streams have come.
+const acceptPoll = 5 * time.Millisecond
+
+// open opens the streams and waits until the server has them all. Nothing is sent on any before: each further one
+// would wait for the messages of those before it.
+func (r *run) open(ctx context.Context) ([]io.ReadWriteCloser, error) {
+	uses := r.uses()
+	streams := make([]io.ReadWriteCloser, len(uses))
+	err := each(len(uses), func(i int) (err error) {
+		streams[i], err = r.sessions[i%len(r.sessions)].open(ctx, uses[i])
+		return err
+	})
+	for err == nil {
+		var u bench.Usage
+		if u, err = r.server.Usage(); err != nil || u.Stats.ChannelsAccepted >= uint64(len(uses)) {
+			break
 		}
-		if err := r.pass(ctx, 10*time.Millisecond); err != nil {
-			return err
+		if err = r.pass(ctx, acceptPoll); errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("only %d of %d streams reached the server in time", u.Stats.ChannelsAccepted, len(uses))
 		}
+	}
+	return streams, err
+}
+
+// uses returns what the streams of a round are for, those of the connections in turn.
+func (r *run) uses() []use {
+	first, others := echoes, echoes
+	switch r.o.Mode {
+	case bench.Download:
+		first, others = download, download
+	case bench.Upload:
+		first, others = upload, upload
+	case bench.File:
+		first, others = file, file
+	case bench.Idle:
+		first, others = idle, idle
+	case bench.Fanout:
+		first, others = trigger, member
+	case bench.Urgent:
+		if others = download; r.Load == bench.BesideBulk {
+			first, others = urgent, bulk
+		}
+	}
+	n := r.o.Conns * r.o.Channels
+	switch {
+	case r.Load == bench.Alone:
+		n = 1
+	case first != others:
+		n++
+	}
+	all := slices.Repeat([]use{others}, n)
+	all[0] = first
+	return all
+}
+
+// start uses the streams, each in a goroutine.
+func (r *run) start(streams []io.ReadWriteCloser) error {
+	r.goal.Store(int64(len(streams)-1) * int64(r.o.Size))
+	for i, u := range r.uses() {
+		if u == trigger {
+			r.trigger = streams[i]
+			continue
+		}
+		go func() { r.lose(r.use(streams[i], u)) }()
+	}
+	if r.trigger != nil {
+		_, err := r.trigger.Write([]byte{0})
+		return err
 	}
 	return nil
 }
 
-// usesOf returns what the streams of a round are for.
-func usesOf(o bench.Options, load bench.UrgentLoad) []use {
-	first, others := echoes, download
-	if load == bench.BesideBulk {
-		first, others = urgent, bulk
-	}
-	n := o.Channels
-	switch {
-	case o.Mode == bench.Echo:
-		others = echoes
-	case o.Mode == bench.Download:
-		first = download
-	case load == bench.Alone:
-		n = 1
+// lose ends the round.
+func (r *run) lose(err error) {
+	select {
+	case r.lost <- fmt.Errorf("a stream ended: %w", err):
 	default:
-		n++
-	}
-	all := []use{first}
-	for range n - 1 {
-		all = append(all, others)
-	}
-	return all
-}
-
-// use uses a stream until it ends, and returns why.
-func (r *run) use(s io.ReadWriter, u use) error {
-	switch {
-	case u == download || u == bulk:
-		return r.download(s)
-	case r.o.Mode == bench.Urgent:
-		return r.echo(s, 1)
-	}
-	return r.echo(s, r.o.Depth)
-}
-
-// download reads.
-func (r *run) download(s io.Reader) error {
-	p := make([]byte, blockBytes)
-	for first := true; ; first = false {
-		n, err := s.Read(p)
-		if err != nil || r.stopped.Load() {
-			return err
-		}
-		r.bytes.Add(int64(n))
-		if first {
-			r.opened.Add(1)
-		}
-	}
-}
-
-// echo keeps depth messages under way.
-func (r *run) echo(s io.ReadWriter, depth int) error {
-	message := make([]byte, r.o.Size)
-	p := make([]byte, min(depth*r.o.Size, blockBytes))
-	sent := make([]time.Time, depth) // ring: when the messages under way were sent
-	next, got := 0, 0                // of sent: the oldest; bytes of it that came
-	send := func(n int) error {
-		for range n {
-			sent[next%depth] = time.Now()
-			next++
-			if _, err := s.Write(message); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := send(depth); err != nil {
-		return err
-	}
-	for first := true; ; first = false {
-		n, err := s.Read(p)
-		if err != nil || r.stopped.Load() {
-			return err
-		}
-		if first {
-			r.opened.Add(1)
-		}
-		got += n
-		done := got / r.o.Size
-		got %= r.o.Size
-		for i, now := 0, time.Now(); i < done; i++ {
-			r.latency.Record(now.Sub(sent[(next+i)%depth]))
-		}
-		r.messages.Add(int64(done))
-		if err := send(done); err != nil {
-			return err
-		}
 	}
 }
 
@@ -199,6 +201,17 @@ func (r *run) pass(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
+}
+
+// leave leaves the streams alone, and returns what they cost.
+func (r *run) leave(ctx context.Context, before bench.Usage, opening time.Duration) (*bench.Result, error) {
+	if err := r.pass(ctx, r.o.Settle); err != nil {
+		return nil, err
+	}
+	after, err := r.server.Usage()
+	return &bench.Result{Options: r.o, Idle: &bench.IdleCost{
+		Conns: r.o.Conns, Channels: r.o.Conns * r.o.Channels, Before: before.RSS, After: after.RSS, Opening: opening,
+	}}, err
 }
 
 // measure warms up and returns what happens from then on.
@@ -218,40 +231,10 @@ func (r *run) measure(ctx context.Context) (*bench.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if begin.messages == end.messages && begin.bytes == end.bytes {
+		return nil, fmt.Errorf("nothing came in %v: a longer --duration may tell more", r.o.Duration)
+	}
 	res := &bench.Result{Options: r.o, Latency: r.latency.Summary()}
 	begin.until(end, res)
 	return res, nil
-}
-
-// mark is the state of all counters at one moment.
-type mark struct {
-	at              time.Time
-	messages, bytes int64
-	client, server  time.Duration // CPU
-}
-
-func (r *run) mark() (mark, error) {
-	s, err := r.server.Usage()
-	if err != nil {
-		return mark{}, err
-	}
-	c, err := bench.OwnUsage()
-	return mark{time.Now(), r.messages.Load(), r.bytes.Load(), c.CPU, s.CPU}, err
-}
-
-// until fills in what happened between two marks.
-func (m mark) until(end mark, res *bench.Result) {
-	res.Seconds = end.at.Sub(m.at).Seconds()
-	res.Messages = end.messages - m.messages
-	bytes := float64(end.bytes - m.bytes)
-	res.MessagesPerSecond = float64(res.Messages) / res.Seconds
-	res.MBPerSecond = bytes / 1e6 / res.Seconds
-	client, server := (end.client - m.client).Seconds(), (end.server - m.server).Seconds()
-	if res.Messages > 0 {
-		res.ClientPerMillion = client / float64(res.Messages) * 1e6
-		res.ServerPerMillion = server / float64(res.Messages) * 1e6
-	}
-	if bytes > 0 {
-		res.ClientPerGB, res.ServerPerGB = client/bytes*1e9, server/bytes*1e9
-	}
 }

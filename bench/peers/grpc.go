@@ -47,6 +47,14 @@ type grpcBytesOf struct {
 	rest *mem.Reader     // what of it was not read yet
 }
 
+// Close implements io.Closer: clients say that nothing more comes.
+func (s *grpcBytesOf) Close() error {
+	if c, ok := s.grpcStream.(grpc.ClientStream); ok {
+		return c.CloseSend()
+	}
+	return nil
+}
+
 // Write implements io.Writer; each is a message.
 func (s *grpcBytesOf) Write(p []byte) (int, error) { return len(p), s.SendMsg(p) }
 
@@ -65,60 +73,46 @@ func (s *grpcBytesOf) Read(p []byte) (int, error) {
 	return s.rest.Read(p)
 }
 
-func serveGRPC(cfg settings) (string, error) {
+func serveGRPC(cfg settings, h *host) (string, error) {
 	l, err := listen(cfg)
 	if err != nil {
 		return "", err
 	}
 	s := grpc.NewServer(
-		grpc.ForceServerCodecV2(grpcBytes{}), grpc.UnknownServiceHandler(serveCall),
+		grpc.ForceServerCodecV2(grpcBytes{}), grpc.UnknownServiceHandler(h.serveCall),
 		grpc.InitialWindowSize(int32(cfg.Window)), grpc.InitialConnWindowSize(connWindow),
-		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.WriteBufferSize(grpcBuffer), grpc.ReadBufferSize(grpcBuffer),
+		grpc.MaxConcurrentStreams(uint32(cfg.Streams)),
 	)
 	go s.Serve(l)
 	return l.Addr().String(), nil
 }
 
 // serveCall serves any method: its name is the stream's use.
-func serveCall(_ any, s grpc.ServerStream) error {
+func (h *host) serveCall(_ any, s grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(s)
-	serveStream(use(method[len(grpcService):]), &grpcBytesOf{grpcStream: s})
+	h.stream(use(method[len(grpcService):]), &grpcBytesOf{grpcStream: s})
 	return nil
 }
 
 // grpcService is what methods begin with.
 const grpcService = "/peers/"
 
-// grpcSession is a client's end. Its calls end with ctx.
-type grpcSession struct {
-	*grpc.ClientConn
-	ctx  context.Context
-	stop context.CancelFunc
-}
+// grpcSession is a client's end.
+type grpcSession struct{ *grpc.ClientConn }
 
-func dialGRPC(ctx context.Context, addr string, cfg settings) (session, error) {
+func dialGRPC(_ context.Context, addr string, cfg settings) (session, error) {
 	c, err := grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(grpcBytes{})),
 		grpc.WithInitialWindowSize(int32(cfg.Window)), grpc.WithInitialConnWindowSize(connWindow),
 		grpc.WithWriteBufferSize(grpcBuffer), grpc.WithReadBufferSize(grpcBuffer),
 	)
-	if err != nil {
-		return nil, err
-	}
-	s := &grpcSession{ClientConn: c}
-	s.ctx, s.stop = context.WithCancel(ctx)
-	return s, nil
+	return grpcSession{c}, err
 }
 
-func (s *grpcSession) open(_ context.Context, u use) (io.ReadWriter, error) {
+func (s grpcSession) open(ctx context.Context, u use) (io.ReadWriteCloser, error) {
 	d := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
-	stream, err := s.NewStream(s.ctx, d, grpcService+string(u))
+	stream, err := s.NewStream(ctx, d, grpcService+string(u))
 	return &grpcBytesOf{grpcStream: stream}, err
-}
-
-// Close ends the calls and the connection.
-func (s *grpcSession) Close() error {
-	s.stop()
-	return s.ClientConn.Close()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,7 +13,7 @@ import (
 // what clients say of priorities is heard from Go 1.27 on only.
 func http2Config(cfg settings) *http.HTTP2Config {
 	return &http.HTTP2Config{
-		MaxConcurrentStreams: maxStreams, StrictMaxConcurrentRequests: true, MaxReadFrameSize: 256 << 10,
+		MaxConcurrentStreams: cfg.Streams, StrictMaxConcurrentRequests: true, MaxReadFrameSize: 256 << 10,
 		MaxReceiveBufferPerStream: cfg.Window, MaxReceiveBufferPerConnection: 4<<20 - 1,
 	}
 }
@@ -24,22 +25,22 @@ func http2Only() *http.Protocols {
 	return &p
 }
 
-func serveHTTP2(cfg settings) (string, error) {
+func serveHTTP2(cfg settings, h *host) (string, error) {
 	l, err := listen(cfg)
 	if err != nil {
 		return "", err
 	}
-	s := &http.Server{Protocols: http2Only(), HTTP2: http2Config(cfg), Handler: http.HandlerFunc(serveRequest)}
+	s := &http.Server{Protocols: http2Only(), HTTP2: http2Config(cfg), Handler: http.HandlerFunc(h.serveRequest)}
 	go s.Serve(l)
 	return l.Addr().String(), nil
 }
 
-func serveRequest(w http.ResponseWriter, r *http.Request) {
+func (h *host) serveRequest(w http.ResponseWriter, r *http.Request) {
 	f := http.NewResponseController(w)
 	if f.Flush() != nil {
 		return
 	}
-	serveStream(use(r.URL.Path[1:]), response{r.Body, w, f})
+	h.stream(use(r.URL.Path[1:]), response{r.Body, w, f})
 }
 
 // response is a server's end of a stream.
@@ -58,28 +59,21 @@ func (r response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// http2Session is a client's end. Its requests end with ctx.
+// http2Session is a client's end.
 type http2Session struct {
 	addr string
 	conn *http.ClientConn
-	ctx  context.Context
-	stop context.CancelFunc
 }
 
 func dialHTTP2(ctx context.Context, addr string, cfg settings) (session, error) {
 	t := &http.Transport{Protocols: http2Only(), HTTP2: http2Config(cfg)}
 	c, err := t.NewClientConn(ctx, "http", addr)
-	if err != nil {
-		return nil, err
-	}
-	s := &http2Session{addr: addr, conn: c}
-	s.ctx, s.stop = context.WithCancel(ctx)
-	return s, nil
+	return http2Session{addr, c}, err
 }
 
-func (s *http2Session) open(_ context.Context, u use) (io.ReadWriter, error) {
+func (s http2Session) open(ctx context.Context, u use) (io.ReadWriteCloser, error) {
 	body, out := io.Pipe()
-	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, "http://"+s.addr+"/"+string(u), body)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.addr+"/"+string(u), body)
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +84,17 @@ func (s *http2Session) open(_ context.Context, u use) (io.ReadWriter, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("answer %s", answer.Status)
 	}
-	return struct {
-		io.Reader
-		io.Writer
-	}{answer.Body, out}, nil
+	return exchange{answer.Body, out}, nil
 }
 
-// Close ends the requests and the connection.
-func (s *http2Session) Close() error {
-	s.stop()
-	return s.conn.Close()
+// exchange is a client's end of a stream.
+type exchange struct {
+	io.ReadCloser
+	out *io.PipeWriter
 }
+
+// Write implements io.Writer.
+func (e exchange) Write(p []byte) (int, error) { return e.out.Write(p) }
+
+// Close ends both directions.
+func (e exchange) Close() error { return errors.Join(e.out.Close(), e.ReadCloser.Close()) }

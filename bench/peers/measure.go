@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sscd-io/sscd/bench"
@@ -13,134 +10,98 @@ import (
 
 // options are what the command line says.
 type options struct {
-	bench.Options
-	settings
-	peers   []named
-	rounds  int
-	json    string        // file for the result
-	program bench.Program // which is the servers too
+	bench.Options // but for Mode, Conns, Channels and Depth
+	settings      settings
+	window        int // receive window of a stream; 0: as the work has it
+	variants      []variant
+	peers         []named
+	rounds        int
+	patience      time.Duration
+	json          string // file for the result
 }
 
 // row is what was measured of a peer.
 type row struct {
-	Peer   string           `json:"peer"`
-	Load   bench.UrgentLoad `json:"load,omitempty"`
-	Rounds []*bench.Result  `json:"rounds"`
-
-	peer peer
+	bench.Row
+	peer    named
+	task    task
+	missing string // why there is nothing, or no more
 }
 
-// measure makes all rounds, in turn. say is told what is being done.
-func measure(ctx context.Context, o *options, say func(string)) ([]row, error) {
+// Windows of streams, in bytes: yamux takes no smaller one, HTTP/2 no larger one; the last is for what is all bulk.
+const (
+	minWindow  = 256 << 10
+	maxWindow  = 4<<20 - 1
+	bulkWindow = 1 << 20
+)
+
+// fewStreams is how many streams a connection has room for in any case.
+const fewStreams = 1024
+
+// task is the work of a variant, for any peer.
+func (v variant) task(o *options) task {
+	t := task{Options: o.Options, Load: v.load, Coalesce: v.coalesce, Settings: o.settings, Patience: o.patience}
+	t.Options.Mode, t.Options.Conns, t.Options.Channels, t.Options.Depth = v.mode, v.conns, v.channels, v.depth
+	t.Patience += o.Warmup + o.Duration
+	t.Settings.Streams = max(fewStreams, v.channels+1) // a trigger, or what is urgent
+	t.Settings.Size = o.Size
+	if t.Settings.Window = o.window; o.window == 0 {
+		t.Settings.Window = minWindow
+		if v.mode == bench.Download || v.mode == bench.Upload || v.mode == bench.File {
+			t.Settings.Window = bulkWindow
+		}
+	}
+	return t
+}
+
+// row is that of a peer, without rounds.
+func (v variant) row(o *options, n named) row {
+	t := v.task(o)
+	t.Peer = n.name
+	r := row{peer: n, task: t, missing: n.lacks(&t)}
+	if d, ok := n.peer.(driven); ok && v.mode == bench.Idle && v.channels > d.most {
+		if r.task.Options.Channels = d.most; v.channels >= 10*d.most { // another variant shows it
+			r.missing = fmt.Sprintf("%s at most: memory or descriptors", bench.Thousands(d.most))
+		}
+	}
+	r.Row = bench.Row{
+		Workload: string(v.mode), Peer: n.name, Variant: string(v.load), Conns: v.conns,
+		Channels: r.task.Options.Channels, Depth: v.depth, Size: o.Size,
+	}
+	if v.coalesce {
+		r.Variant = "coalesced"
+	}
+	return r
+}
+
+// measure makes all rounds of a variant, those of the peers in turn. say is told what is being done. A peer that
+// fails is not tried again.
+func measure(ctx context.Context, o *options, v variant, program string, say func(string)) ([]row, error) {
 	var rows []row
 	for _, n := range o.peers {
-		if o.Mode != bench.Urgent {
-			rows = append(rows, row{Peer: n.name, peer: n.peer})
-			continue
-		}
-		for _, load := range bench.UrgentLoads {
-			if load != bench.BesideBulk || n.prioritizes() {
-				rows = append(rows, row{Peer: n.name, Load: load, peer: n.peer})
-			}
-		}
+		rows = append(rows, v.row(o, n))
 	}
 	for i := range o.rounds {
 		for j := range rows {
 			r := &rows[j]
-			say(fmt.Sprintf("round %d of %d: %s %s", i+1, o.rounds, r.Peer, r.Load))
-			res, err := r.peer.round(ctx, o, r.Load)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", r.Peer, err)
+			if r.missing != "" {
+				continue
 			}
-			r.Rounds = append(r.Rounds, res)
+			say(fmt.Sprintf("%s, %d of %d: %s", v.mode, i+1, o.rounds, r.Peer))
+			res, err := r.task.inProcess(ctx, program)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil {
+				r.missing = fmt.Sprintf("round %d: %v", i+1, err)
+				continue
+			}
+			f := res.Figures()
+			if server, client := f[bench.ServerPerGB], f[bench.ClientPerGB]; server > 0 && client > 0 {
+				f[bench.BothPerGB] = server + client
+			}
+			r.Rounds = append(r.Rounds, f)
 		}
 	}
 	return rows, nil
-}
-
-// spread is that of a figure of the rounds, or nothing if it is never known.
-func (r row) spread(decimals int, figure func(*bench.Result) float64) string {
-	var all []float64
-	for _, res := range r.Rounds {
-		if v := figure(res); v > 0 {
-			all = append(all, v)
-		}
-	}
-	if len(all) == 0 {
-		return ""
-	}
-	return bench.SpreadOf(all).Text(decimals)
-}
-
-// latency is the spread of a latency, in ms.
-func (r row) latency(decimals int, of func(*bench.Latency) time.Duration) string {
-	return r.spread(decimals, func(res *bench.Result) float64 {
-		if res.Latency == nil {
-			return 0
-		}
-		return float64(of(res.Latency)) / float64(time.Millisecond)
-	})
-}
-
-func p50(l *bench.Latency) time.Duration  { return l.P50 }
-func p99(l *bench.Latency) time.Duration  { return l.P99 }
-func most(l *bench.Latency) time.Duration { return l.Max }
-
-func perSecond(r *bench.Result) float64     { return r.MessagesPerSecond / 1000 }
-func mbPerSecond(r *bench.Result) float64   { return r.MBPerSecond }
-func serverMillion(r *bench.Result) float64 { return r.ServerPerMillion }
-func clientMillion(r *bench.Result) float64 { return r.ClientPerMillion }
-func serverGB(r *bench.Result) float64      { return r.ServerPerGB }
-func bothGB(r *bench.Result) float64        { return r.ServerPerGB + r.ClientPerGB }
-
-// write writes the table.
-func write(out io.Writer, o *options, rows []row) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s; %d rounds of %v in turn: medians, lowest and highest;\n"+
-		"windows of %d KiB where they are fixed; nothing is encrypted but quic\n",
-		title(o), o.rounds, o.Duration, o.Window>>10)
-	switch o.Mode {
-	case bench.Echo:
-		fmt.Fprintln(t, "peer\t1,000 messages/s\tp50, ms\tp99, ms\tserver CPU, s per million\tclient CPU")
-		for _, r := range rows {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Peer, r.spread(0, perSecond), r.latency(2, p50),
-				r.latency(2, p99), r.spread(2, serverMillion), r.spread(2, clientMillion))
-		}
-	case bench.Download:
-		fmt.Fprintln(t, "peer\tMB/s\tserver CPU, s per GB\tboth sides")
-		for _, r := range rows {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.Peer, r.spread(0, mbPerSecond), r.spread(2, serverGB),
-				r.spread(2, bothGB))
-		}
-	default:
-		fmt.Fprintln(t, "peer\tload\tp50, ms\tp99, ms\tmax, ms\tMB/s\tserver CPU, s per GB\tboth sides")
-		for _, r := range rows {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Peer, r.Load, r.latency(2, p50),
-				r.latency(2, p99), r.latency(1, most), r.spread(0, mbPerSecond), r.spread(2, serverGB),
-				r.spread(2, bothGB))
-		}
-	}
-	return t.Flush()
-}
-
-// title says what is measured.
-func title(o *options) string {
-	switch o.Mode {
-	case bench.Echo:
-		return fmt.Sprintf("echo: 1 connection x %d streams x %d messages of %d bytes", o.Channels, o.Depth, o.Size)
-	case bench.Download:
-		return fmt.Sprintf("bulk: 1 connection x %d downloads", o.Channels)
-	}
-	return fmt.Sprintf("urgent: messages of %d bytes one at a time, alone and beside %d downloads", o.Size, o.Channels)
-}
-
-// writeJSON writes all rounds.
-func writeJSON(out io.Writer, o *options, rows []row) error {
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(struct {
-		Options  bench.Options `json:"options"`
-		Settings settings      `json:"settings"`
-		Rows     []row         `json:"rows"`
-	}{o.Options, o.settings, rows})
 }

@@ -22,11 +22,11 @@ func quicConfig(cfg settings) *quic.Config {
 	return &quic.Config{
 		InitialStreamReceiveWindow: uint64(cfg.Window), MaxStreamReceiveWindow: uint64(cfg.Window),
 		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: connWindow,
-		MaxIncomingStreams: maxStreams,
+		MaxIncomingStreams: int64(cfg.Streams),
 	}
 }
 
-func serveQUIC(cfg settings) (string, error) {
+func serveQUIC(cfg settings, h *host) (string, error) {
 	cert, err := selfSigned()
 	if err != nil {
 		return "", err
@@ -42,13 +42,13 @@ func serveQUIC(cfg settings) (string, error) {
 			if err != nil {
 				return
 			}
-			go serveQUICConn(c)
+			go serveQUICConn(c, h)
 		}
 	}()
 	return l.Addr().String(), nil
 }
 
-func serveQUICConn(c *quic.Conn) {
+func serveQUICConn(c *quic.Conn, h *host) {
 	for {
 		stream, err := c.AcceptStream(context.Background())
 		if err != nil {
@@ -56,12 +56,13 @@ func serveQUICConn(c *quic.Conn) {
 		}
 		go func() {
 			defer stream.Close()
+			defer stream.CancelRead(0) // or what was not read to its end counts as open for ever
 			u, err := readUse(stream)
 			if err != nil {
 				return
 			}
 			prioritizeQUIC(stream, u)
-			serveStream(u, stream)
+			h.stream(u, stream)
 		}()
 	}
 }
@@ -95,14 +96,20 @@ func dialQUIC(ctx context.Context, addr string, cfg settings) (session, error) {
 	return quicSession{c}, err
 }
 
-func (s quicSession) open(ctx context.Context, u use) (io.ReadWriter, error) {
+func (s quicSession) open(ctx context.Context, u use) (io.ReadWriteCloser, error) {
 	stream, err := s.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, err
 	}
 	prioritizeQUIC(stream, u)
-	return writeUse(stream, u)
+	return writeUse(quicStream{stream}, u)
 }
 
-// Close ends the connection.
-func (s quicSession) Close() error { return s.CloseWithError(0, "") }
+// quicStream is a client's end.
+type quicStream struct{ *quic.Stream }
+
+// Close says that nothing more comes. That it is an error when the server wants no more anyway is none here.
+func (s quicStream) Close() error {
+	s.Stream.Close()
+	return nil
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"net"
 
 	"github.com/xtaci/smux"
@@ -19,37 +18,16 @@ func smuxConfig(cfg settings) *smux.Config {
 	return c
 }
 
-func serveSmux(cfg settings) (string, error) {
-	return serveTCPWith(cfg, func(c net.Conn) error {
+func serveSmux(cfg settings, h *host) (string, error) {
+	return serveMux(cfg, h, func(c net.Conn) (muxer[*smux.Stream], error) {
 		s, err := smux.Server(c, smuxConfig(cfg))
-		if err != nil {
-			return err
-		}
-		for {
-			stream, err := s.AcceptStream()
-			if err != nil {
-				return err
-			}
-			go serveUse(stream)
-		}
+		return s.AcceptStream, err
 	})
 }
 
-type smuxSession struct{ *smux.Session }
-
 func dialSmux(ctx context.Context, addr string, cfg settings) (session, error) {
-	c, err := dial(ctx, addr)
-	if err != nil {
-		return nil, err
-	}
-	s, err := smux.Client(c, smuxConfig(cfg))
-	return smuxSession{s}, err
-}
-
-func (s smuxSession) open(_ context.Context, u use) (io.ReadWriter, error) {
-	stream, err := s.OpenStream()
-	if err != nil {
-		return nil, err
-	}
-	return writeUse(stream, u)
+	return dialMux(ctx, addr, func(c net.Conn) (muxer[*smux.Stream], error) {
+		s, err := smux.Client(c, smuxConfig(cfg))
+		return s.OpenStream, err
+	})
 }

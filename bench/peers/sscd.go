@@ -2,21 +2,21 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/sscd-io/sscd/bench"
 	"github.com/sscd-io/sscd/engine"
 )
 
-// sscdConfig has room for all streams to be opened at once. Windows grow by themselves.
+// sscdConfig has room for all streams to be opened at once. Windows are what others have at their start, and grow.
 func sscdConfig(cfg settings) engine.Config {
 	return engine.Config{
-		MaxChannels: maxStreams, AcceptBacklog: maxStreams, Socket: engine.SocketConfig{WriteBuffer: cfg.SendBuffer},
+		MaxChannels: cfg.Streams, AcceptBacklog: cfg.Streams, Window: cfg.Window,
+		Socket: engine.SocketConfig{WriteBuffer: cfg.SendBuffer},
 	}
 }
 
-func serveStreams(cfg settings) (string, error) {
+func serveStreams(cfg settings, h *host) (string, error) {
 	l, err := engine.Listen("127.0.0.1:0", sscdConfig(cfg))
 	if err != nil {
 		return "", err
@@ -27,13 +27,13 @@ func serveStreams(cfg settings) (string, error) {
 			if err != nil {
 				return
 			}
-			go serveSession(s)
+			go serveSession(s, h)
 		}
 	}()
 	return l.Addr().String(), nil
 }
 
-func serveSession(s *engine.Session) {
+func serveSession(s *engine.Session, h *host) {
 	for {
 		stream, err := s.Accept(context.Background())
 		if err != nil {
@@ -41,19 +41,20 @@ func serveSession(s *engine.Session) {
 		}
 		go func() {
 			defer stream.Close()
-			serveStream(use(stream.Target()), stream)
+			h.stream(use(stream.Target()), stream)
 		}()
 	}
 }
 
 type streamSession struct{ *engine.Session }
 
-func dialStreams(ctx context.Context, addr string, _ settings) (session, error) {
-	s, err := engine.Dial(ctx, addr, sscdConfig(settings{}))
+func dialStreams(ctx context.Context, addr string, cfg settings) (session, error) {
+	cfg.SendBuffer = 0
+	s, err := engine.Dial(ctx, addr, sscdConfig(cfg))
 	return streamSession{s}, err
 }
 
-func (s streamSession) open(ctx context.Context, u use) (io.ReadWriter, error) {
+func (s streamSession) open(ctx context.Context, u use) (io.ReadWriteCloser, error) {
 	o := engine.OpenOptions{Target: string(u), NoWait: true}
 	switch u {
 	case urgent:
@@ -67,23 +68,46 @@ func (s streamSession) open(ctx context.Context, u use) (io.ReadWriter, error) {
 // callbacks is the peer that uses callbacks at both ends.
 type callbacks struct{}
 
-func (callbacks) prioritizes() bool { return true }
+// epollFrom is how many connections the client's side rather serves with epoll.
+const epollFrom = 64
 
-func (callbacks) round(ctx context.Context, o *options, load bench.UrgentLoad) (*bench.Result, error) {
-	s, err := o.program.StartServer(ctx, bench.ServerConfig{
-		MaxChannels: maxStreams, Socket: engine.SocketConfig{WriteBuffer: o.SendBuffer},
-	})
+func (callbacks) lacks(t *task) string {
+	if t.Coalesce {
+		return "the engine gathers messages itself: see the row without"
+	}
+	return ""
+}
+
+func (callbacks) round(ctx context.Context, t *task, p bench.Program) (*bench.Result, error) {
+	o := t.Options
+	cfg := bench.ServerConfig{
+		MaxChannels: t.Settings.Streams, Socket: engine.SocketConfig{WriteBuffer: t.Settings.SendBuffer},
+	}
+	switch o.Mode {
+	case bench.File:
+		cfg = bench.FileServer(cfg, t.Settings.File)
+	case bench.Fanout:
+		cfg.Group = o.Size
+	}
+	s, err := p.StartServer(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	defer s.Stop()
-	at := o.Options
-	at.Addr = s.Addr
+	o.Addr, o.Client.Window = s.Addr, t.Settings.Window
+	if o.Mode == bench.Upload {
+		o.Size = blockBytes
+	}
+	if o.Conns > epollFrom {
+		o.Client.Backend = engine.Epoll
+	}
+	progress := func(string, float64, int64) {}
 	switch o.Mode {
 	case bench.Urgent:
-		return bench.RunUrgent(ctx, at, load, s, func(string, float64, int64) {})
-	case bench.Echo, bench.Download:
-		return bench.Run(ctx, at, s, nil)
+		return bench.RunUrgent(ctx, o, t.Load, s, progress)
+	case bench.File:
+		return bench.RunFile(ctx, o, s, progress)
+	case bench.Fanout:
+		return bench.RunFanout(ctx, o, s, progress)
 	}
-	return nil, fmt.Errorf("no round of mode %s", o.Mode)
+	return bench.Run(ctx, o, s, progress)
 }

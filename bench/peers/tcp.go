@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"sync"
 )
 
 // listener is a TCP listener whose connections have the settings.
@@ -53,42 +52,29 @@ func dial(ctx context.Context, addr string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
-func serveTCP(cfg settings) (string, error) {
+func serveTCP(cfg settings, h *host) (string, error) {
 	return serveTCPWith(cfg, func(c net.Conn) error {
-		serveUse(c)
+		h.serve(c)
 		return nil
 	})
 }
 
-// tcpSession is a connection for each stream.
-type tcpSession struct {
-	addr string
-
-	mu    sync.Mutex
-	conns []net.Conn
-}
+// tcpSession makes a connection for each stream.
+type tcpSession string
 
 func dialTCP(_ context.Context, addr string, _ settings) (session, error) {
-	return &tcpSession{addr: addr}, nil
+	return tcpSession(addr), nil
 }
 
-func (s *tcpSession) open(ctx context.Context, u use) (io.ReadWriter, error) {
-	c, err := dial(ctx, s.addr)
+func (s tcpSession) open(ctx context.Context, u use) (io.ReadWriteCloser, error) {
+	c, err := dial(ctx, string(s))
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	s.conns = append(s.conns, c)
-	s.mu.Unlock()
-	return writeUse(c, u)
-}
-
-// Close closes all of them.
-func (s *tcpSession) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.conns {
-		c.Close()
+	if u == opening { // or its port is not free again for a minute
+		if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	return writeUse(c, u)
 }

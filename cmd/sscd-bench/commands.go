@@ -14,6 +14,7 @@ type command func(ctx context.Context, args []string, stdout, stderr io.Writer) 
 var commands = map[string]command{
 	"compare": runCompare,
 	"report":  runReport,
+	"scale":   scale,
 	"suite":   runSuite,
 }
 
