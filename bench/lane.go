@@ -19,15 +19,26 @@ const (
 	// laneRead is the most that is read at once, in bytes.
 	laneRead = 256 << 10
 
+	// lineQueue is how long bytes may wait for their turn on a line with a rate, before those who send are held up:
+	// about what routers queue.
+	lineQueue = 20 * time.Millisecond
+
+	// lineStep is how long bytes take, at most, that a line with a rate takes at once: so far their times are told
+	// apart.
+	lineStep = time.Millisecond
+
 	// laneNap is how long a lane sleeps at once, so that it learns in time that it is to end.
 	laneNap = 50 * time.Millisecond
 )
 
 // lane is one direction of a relay: a ring of bytes, and when each of them is to leave.
 type lane struct {
-	delay time.Duration
+	line  Line
 	full  *atomic.Int64 // counts that there was no room
 	ring  []byte
+	holds int64     // bytes, at most
+	step  int       // bytes that are read at once, at most
+	free  time.Time // when the line has taken all that was read; used by read alone
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -45,10 +56,30 @@ type stamp struct {
 	at  time.Time
 }
 
-func newLane(delay time.Duration, full *atomic.Int64) *lane {
-	l := &lane{delay: delay, full: full, ring: make([]byte, laneBytes), due: make([]stamp, laneReads)}
+func newLane(line Line, full *atomic.Int64) *lane {
+	l := &lane{
+		line: line, full: full, holds: laneBytes, step: laneRead,
+		ring: make([]byte, laneBytes), due: make([]stamp, laneReads),
+	}
+	if line.Rate > 0 {
+		l.step = int(min(max(line.Rate*lineStep.Seconds(), 1<<10), laneRead))
+		l.holds = min(int64(line.Rate*(line.RTT/2+lineQueue).Seconds())+int64(l.step), laneBytes)
+	}
 	l.changed.L = &l.mu
 	return l
+}
+
+// leaves returns when n bytes are to leave that came now. It is a token bucket that holds no tokens: each byte takes
+// its time, and those behind wait for it.
+func (l *lane) leaves(n int, now time.Time) time.Time {
+	if l.line.Rate > 0 {
+		if l.free.Before(now) {
+			l.free = now
+		}
+		l.free = l.free.Add(time.Duration(float64(n) / l.line.Rate * float64(time.Second)))
+		now = l.free
+	}
+	return now.Add(l.line.RTT / 2)
 }
 
 // carry moves bytes from one connection to the other until either ends.
@@ -82,7 +113,7 @@ func (l *lane) read(from io.Reader) error {
 			return io.EOF
 		}
 		n, err := from.Read(room)
-		at := time.Now().Add(l.delay)
+		at := l.leaves(n, time.Now())
 		l.mu.Lock()
 		if n > 0 {
 			l.in += int64(n)
@@ -101,17 +132,18 @@ func (l *lane) read(from io.Reader) error {
 func (l *lane) room() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.in-l.out == laneBytes || l.n == laneReads {
+	full := func() bool { return l.in-l.out >= l.holds || l.n == laneReads }
+	if l.line.Rate == 0 && full() {
 		l.full.Add(1)
 	}
-	for !l.ended && (l.in-l.out == laneBytes || l.n == laneReads) {
+	for !l.ended && full() {
 		l.changed.Wait()
 	}
 	if l.ended {
 		return nil
 	}
 	at := int(l.in % laneBytes)
-	return l.ring[at:min(at+laneRead, at+int(laneBytes-(l.in-l.out)), laneBytes)]
+	return l.ring[at:min(at+l.step, at+int(l.holds-(l.in-l.out)), laneBytes)]
 }
 
 // write empties the ring of what is due.

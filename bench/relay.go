@@ -7,16 +7,22 @@ import (
 	"time"
 )
 
-// relay stands between a client and a server and delays what either sends by half a round trip time. It
-// has room for all that is under way: it is a long line, not a narrow one. What its own system calls take
+// Line is what lies between two hosts.
+type Line struct {
+	RTT  time.Duration // round trip time
+	Rate float64       // bytes a second, each way; 0 means as many as come
+}
+
+// relay stands between a client and a server and delays what either sends by half a round trip time. Without a
+// rate, it has room for all that is under way: it is a long line, not a narrow one. What its own system calls take
 // comes on top of the delay.
 type relay struct {
 	addr string       // where it listens
-	full atomic.Int64 // times that it had no room: it was narrow then
+	full atomic.Int64 // times that it had no room, without a rate: it was narrow then
 
 	listener *net.TCPListener
 	server   string
-	delay    time.Duration
+	line     Line
 	busy     sync.WaitGroup
 
 	mu     sync.Mutex
@@ -25,12 +31,12 @@ type relay struct {
 }
 
 // startRelay returns a relay to a server.
-func startRelay(server string, rtt time.Duration) (*relay, error) {
+func startRelay(server string, line Line) (*relay, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{addr: l.Addr().String(), listener: l.(*net.TCPListener), server: server, delay: rtt / 2}
+	r := &relay{addr: l.Addr().String(), listener: l.(*net.TCPListener), server: server, line: line}
 	r.busy.Go(r.accept)
 	return r, nil
 }
@@ -63,8 +69,8 @@ func (r *relay) join(client, server *net.TCPConn) {
 		return
 	}
 	var up sync.WaitGroup
-	up.Go(func() { newLane(r.delay, &r.full).carry(client, server) })
-	newLane(r.delay, &r.full).carry(server, client)
+	up.Go(func() { newLane(r.line, &r.full).carry(client, server) })
+	newLane(r.line, &r.full).carry(server, client)
 	up.Wait()
 }
 

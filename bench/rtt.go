@@ -103,7 +103,7 @@ func startSide(ctx context.Context, o Options, cfg ServerConfig, p Program, wind
 
 // at measures the RTT, then both directions, through a relay.
 func (s *side) at(ctx context.Context, row *RTTRow, down, up *float64, progress Progress) error {
-	r, err := startRelay(s.server.Addr, row.Wanted)
+	r, err := startRelay(s.server.Addr, Line{RTT: row.Wanted})
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type ServerConfig struct {
 	MaxConns           int
 	Memory, ConnMemory int64
 	MaxWindow          int
+	ConnWindow         int
 	SendQueue          int
 	FrameSize          int
 	Compression        bool
@@ -40,7 +41,7 @@ type ServerConfig struct {
 func (s *ServerConfig) Limit(c *engine.Config) {
 	s.Profile, s.MaxConns, s.Memory, s.ConnMemory = c.Profile, c.MaxConns, c.Memory, c.ConnMemory
 	s.MaxWindow, s.Compression, s.Idle = c.MaxWindow, c.Compression, c.Timeouts.Idle
-	s.StrictPriority = c.StrictPriority
+	s.StrictPriority, s.ConnWindow, s.FrameSize = c.StrictPriority, c.ConnWindow, c.FrameSize
 }
 
 // engine is the Config of the server's engine.
@@ -48,7 +49,7 @@ func (s *ServerConfig) engine() engine.Config {
 	return engine.Config{
 		Handler: s.handler(), Backend: s.Backend, Loops: s.Loops, MaxChannels: s.MaxChannels, Socket: s.Socket,
 		Profile: s.Profile, MaxConns: s.MaxConns, Memory: s.Memory, ConnMemory: s.ConnMemory,
-		MaxWindow: s.MaxWindow, SendQueue: s.SendQueue, FrameSize: s.FrameSize,
+		MaxWindow: s.MaxWindow, ConnWindow: s.ConnWindow, SendQueue: s.SendQueue, FrameSize: s.FrameSize,
 		Compression: s.Compression, StrictPriority: s.StrictPriority,
 		Timeouts: engine.Timeouts{Idle: s.Idle},
 	}
@@ -90,6 +91,9 @@ func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, erro
 	s.Addr = strings.TrimSpace(s.Addr)
 	return s, nil
 }
+
+// PID is the number of the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Usage asks the server what it has used.
 func (s *Server) Usage() (u Usage, err error) {

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"os"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,9 +14,10 @@ import (
 
 // Usage is what a process has used.
 type Usage struct {
-	CPU   time.Duration `json:"cpu_ns"`
-	RSS   int64         `json:"rss_bytes"` // resident now
-	Stats engine.Stats  `json:"stats"`     // of its engine
+	CPU     time.Duration `json:"cpu_ns"`
+	RSS     int64         `json:"rss_bytes"` // resident now
+	Mallocs uint64        `json:"mallocs"`   // objects allocated so far
+	Stats   engine.Stats  `json:"stats"`     // of its engine
 }
 
 // OwnUsage is what this process has used, without Stats.
@@ -25,7 +27,11 @@ func OwnUsage() (Usage, error) {
 		return Usage{}, err
 	}
 	rss, err := residentBytes("self")
-	return Usage{CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss}, err
+	mallocs := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}}
+	metrics.Read(mallocs)
+	return Usage{
+		CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss, Mallocs: mallocs[0].Value.Uint64(),
+	}, err
 }
 
 // residentBytes is the resident memory of a process, named as /proc names it.

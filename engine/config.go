@@ -49,6 +49,14 @@ const (
 	Net Backend = "net"
 )
 
+// Backends returns what Config.Backend can be on this system besides Auto, the usual one first.
+func Backends() []Backend {
+	if haveEpoll {
+		return []Backend{Epoll, Net}
+	}
+	return []Backend{Net}
+}
+
 // Config is how an engine, a session or a listener works. The zero value works.
 type Config struct {
 	// Handler gets the callbacks. Start needs it; for sessions it must be nil.
