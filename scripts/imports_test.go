@@ -37,14 +37,15 @@ var allowed = map[string][]string{
 	"engine/file":    {"engine"},
 	"bench": {"codec", "engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
 		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
-	"scripts": {},
+	"bench/doctor": {},
+	"scripts":      {},
 
 	"engine/internal/sim":          {"codec", "codec/codectest", "pool", "sched", "engine/internal/core"},
 	"engine/internal/sim/simulate": {"codec", "engine/internal/core", "engine/internal/sim", "github.com/schollz/progressbar/v3"},
 
 	"cmd/internal/flags": {"engine"},
 	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin", "engine/file", "github.com/schollz/progressbar/v3"},
-	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "engine", "github.com/schollz/progressbar/v3"},
+	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "bench/doctor", "engine", "github.com/schollz/progressbar/v3"},
 }
 
 // pure packages are the ones that do no I/O and read no clock: nothing they import may, directly.

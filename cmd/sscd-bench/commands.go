@@ -9,7 +9,9 @@ import (
 type command func(ctx context.Context, args []string, stdout, stderr io.Writer) error
 
 // commands are those besides run.
-var commands = map[string]command{}
+var commands = map[string]command{
+	"doctor": examine,
+}
 
 // choose returns the command of a command line, and the arguments for it.
 func choose(args []string) (command, []string) {
