@@ -25,6 +25,10 @@ type Result struct {
 	FramesPerRead  float64 `json:"server_frames_per_read,omitempty"`
 	FramesPerWrite float64 `json:"server_frames_per_write,omitempty"`
 
+	// What a message cost the server, if it is ours: objects allocated, and system calls that read or wrote.
+	MallocsPerMessage float64 `json:"server_mallocs_per_message,omitempty"`
+	CallsPerMessage   float64 `json:"server_calls_per_message,omitempty"`
+
 	// LongestTurn of the server's loops so far.
 	LongestTurn time.Duration `json:"server_longest_turn_ns,omitempty"`
 
@@ -61,6 +65,9 @@ func (r *Result) between(a, b mark) {
 		return
 	}
 	r.ServerPerMillion, r.ServerPerGB = per(b.server.CPU - a.server.CPU)
+	messages := float64(max(r.Messages, 1))
+	r.MallocsPerMessage = float64(b.server.Mallocs-a.server.Mallocs) / messages
+	r.CallsPerMessage = float64(b.server.Calls-a.server.Calls) / messages
 	sa, sb := &a.server.Stats, &b.server.Stats
 	if n := sb.Reads - sa.Reads; n > 0 {
 		r.FramesPerRead = float64(sb.FramesIn-sa.FramesIn) / float64(n)

@@ -17,6 +17,7 @@ type Usage struct {
 	CPU     time.Duration `json:"cpu_ns"`
 	RSS     int64         `json:"rss_bytes"` // resident now
 	Mallocs uint64        `json:"mallocs"`   // objects allocated so far
+	Calls   int64         `json:"calls"`     // system calls that read or wrote; 0 if not counted
 	Stats   engine.Stats  `json:"stats"`     // of its engine
 }
 
@@ -31,7 +32,25 @@ func OwnUsage() (Usage, error) {
 	metrics.Read(mallocs)
 	return Usage{
 		CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss, Mallocs: mallocs[0].Value.Uint64(),
+		Calls: ioCalls(),
 	}, err
+}
+
+// ioCalls is how many system calls of this process have read or written: read(2), write(2) and those with vectors or
+// positions, also those that found nothing to do; not recv(2), send(2), and those that wait.
+func ioCalls() (n int64) {
+	raw, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, count, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if name == "syscr" || name == "syscw" {
+			one, _ := strconv.ParseInt(count, 10, 64)
+			n += one
+		}
+	}
+	return n
 }
 
 // residentBytes is the resident memory of a process, named as /proc names it.

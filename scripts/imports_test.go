@@ -37,7 +37,9 @@ var allowed = map[string][]string{
 	"engine/file":    {"engine"},
 	"bench": {"codec", "engine", "engine/builtin", "pool", "github.com/HdrHistogram/hdrhistogram-go",
 		"github.com/valyala/bytebufferpool", "golang.org/x/sys/unix"},
+	"bench/claims": {"bench", "engine"},
 	"bench/doctor": {},
+	"bench/limits": {"bench"},
 	"scripts":      {},
 
 	"engine/internal/sim":          {"codec", "codec/codectest", "pool", "sched", "engine/internal/core"},
@@ -45,7 +47,7 @@ var allowed = map[string][]string{
 
 	"cmd/internal/flags": {"engine"},
 	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin", "engine/file", "github.com/schollz/progressbar/v3"},
-	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "bench/doctor", "engine", "github.com/schollz/progressbar/v3"},
+	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "bench/claims", "bench/doctor", "bench/limits", "engine", "github.com/schollz/progressbar/v3"},
 }
 
 // pure packages are the ones that do no I/O and read no clock: nothing they import may, directly.

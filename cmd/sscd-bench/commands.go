@@ -10,7 +10,9 @@ type command func(ctx context.Context, args []string, stdout, stderr io.Writer) 
 
 // commands are those besides run.
 var commands = map[string]command{
+	"claims": claim,
 	"doctor": examine,
+	"limits": limit,
 }
 
 // choose returns the command of a command line, and the arguments for it.

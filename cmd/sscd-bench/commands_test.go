@@ -24,6 +24,14 @@ func TestMistakesInCommandLines(t *testing.T) {
 		{"doctor --conns 0", "conns is 0, not 1 or more"},
 		{"doctor --bandwidth 7", "it needs a unit"},
 		{"doctor now", `doctor takes no arguments, not "now"`},
+		{"limits --loss 2", "is no part of packets"},
+		{"limits --latency 0s", "latency is 0s"},
+		{"limits --frame 0", "frame is 0, not 1"},
+		{"limits --check --duration 0s", "duration is 0s"},
+		{"limits x", `limits takes no arguments, not "x"`},
+		{"claims --rounds 0", "rounds is 0"},
+		{"claims --only setup,faster", `no claim "faster"`},
+		{"claims x", `claims takes no arguments, not "x"`},
 		{"doctor --no", "not defined: -no"},
 	} {
 		_, _, err := call(strings.Fields(c.line)...)
@@ -45,6 +53,13 @@ func TestHelp(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	out, _, err := call("doctor", "--conns", "1000000000")
 	if err == nil || errors.As(err, new(flags.UsageError)) || !strings.Contains(out, "fail     descriptors") {
+		t.Errorf("error %v, table\n%s", err, out)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	out, _, err := call("limits", "--bandwidth", "1Gbit", "--loss", "0.1%")
+	if err != nil || !strings.Contains(out, "bandwidth-delay product") {
 		t.Errorf("error %v, table\n%s", err, out)
 	}
 }

@@ -14,11 +14,12 @@ import (
 	"syscall"
 
 	"github.com/sscd-io/sscd/bench"
+	"github.com/sscd-io/sscd/bench/claims"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
 func main() {
-	if process := bench.Process(os.Args[1:]); process != nil {
+	if process := claims.Process(os.Args[1:]); process != nil {
 		// The signal that ends the client, typed at a terminal, comes here too; the end of input follows.
 		signal.Ignore(os.Interrupt)
 		if err := process(os.Stdin, os.Stdout); err != nil {
