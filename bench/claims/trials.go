@@ -115,31 +115,41 @@ func mallocsTCP(ctx context.Context, m *meter) (float64, error) {
 	return r.mallocs, nil
 }
 
-// What is sent to see latencies: short messages at a rate that leaves the processors time, on a few channels, so that
-// one is often under way when the next is written.
-const (
-	latencyRate     = 5000
-	latencyChannels = 10
-)
-
-// latencyTuned is the median round trip time of short messages, in microseconds, with sockets as we tune them.
-func latencyTuned(ctx context.Context, m *meter) (float64, error) {
-	return m.latency(ctx, engine.SocketConfig{})
-}
-
-// latencyUntuned is the same with sockets as the kernel makes them.
-func latencyUntuned(ctx context.Context, m *meter) (float64, error) {
-	return m.latency(ctx, engine.SocketConfig{Nagle: true, NotSentLowat: 1 << 30})
-}
-
-func (m *meter) latency(ctx context.Context, sock engine.SocketConfig) (float64, error) {
-	r, err := m.echoOurs(ctx, bench.ServerConfig{Socket: sock}, func(o *bench.Options) {
-		o.Channels, o.Rate, o.Client.Socket = latencyChannels, latencyRate, sock
-	})
-	if err != nil {
-		return 0, err
+// latency compares the round trips of short messages beside downloads, one at a time, with sockets as we tune them and
+// as the kernel makes them. Alone there is nothing to tell apart: each message finds the connection idle.
+func latency(ctx context.Context, m *meter, c *Claim) error {
+	var medians [2][]float64
+	at := func(i int, sock engine.SocketConfig) side {
+		return func(ctx context.Context, m *meter) (float64, error) {
+			s, err := m.startOurs(ctx, bench.ServerConfig{Socket: sock})
+			if err != nil {
+				return 0, err
+			}
+			defer s.Stop()
+			o := bench.Defaults(bench.Urgent)
+			o.Addr, o.Size, o.Client.Socket = s.Addr, messageBytes, sock
+			o.Duration, o.Warmup = m.Duration, m.Duration/4
+			r, err := bench.RunUrgent(ctx, o, bench.BesideEqual, s, m.stage)
+			if err == nil && r.Latency == nil {
+				err = errNothing
+			}
+			if err != nil {
+				return 0, err
+			}
+			medians[i] = append(medians[i], r.Latency.P50.Seconds()*1e6)
+			return r.Latency.P99.Seconds() * 1e6, nil
+		}
 	}
-	return float64(r.Latency.P50) / float64(time.Microsecond), nil
+	untuned := engine.SocketConfig{Nagle: true, NotSentLowat: 1 << 30}
+	ours, other, err := m.inTurn(ctx, c.Name, at(0, engine.SocketConfig{}), at(1, untuned))
+	if err != nil {
+		return err
+	}
+	c.compare(ours, other, false)
+	a, b := bench.SpreadOf(medians[0]), bench.SpreadOf(medians[1])
+	c.Note = fmt.Sprintf("a short message beside %d downloads; p50 %s beside %s",
+		bench.Defaults(bench.Urgent).Channels, text(a), text(b))
+	return nil
 }
 
 // zeroCopy is bench's mode file.
