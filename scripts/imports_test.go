@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"bench/claims": {"bench", "engine"},
 	"bench/doctor": {},
 	"bench/limits": {"bench"},
+	"bench/tune":   {"bench", "engine"},
 	"scripts":      {},
 
 	"engine/internal/sim":          {"codec", "codec/codectest", "pool", "sched", "engine/internal/core"},
@@ -47,7 +48,7 @@ var allowed = map[string][]string{
 
 	"cmd/internal/flags": {"engine"},
 	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin", "engine/file", "github.com/schollz/progressbar/v3"},
-	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "bench/claims", "bench/doctor", "bench/limits", "engine", "github.com/schollz/progressbar/v3"},
+	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "bench/claims", "bench/doctor", "bench/limits", "bench/tune", "engine", "github.com/schollz/progressbar/v3"},
 }
 
 // pure packages are the ones that do no I/O and read no clock: nothing they import may, directly.

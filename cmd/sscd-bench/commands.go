@@ -13,6 +13,7 @@ var commands = map[string]command{
 	"claims": claim,
 	"doctor": examine,
 	"limits": limit,
+	"tune":   tuneServer,
 }
 
 // choose returns the command of a command line, and the arguments for it.

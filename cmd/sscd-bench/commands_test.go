@@ -32,6 +32,11 @@ func TestMistakesInCommandLines(t *testing.T) {
 		{"claims --rounds 0", "rounds is 0"},
 		{"claims --only setup,faster", `no claim "faster"`},
 		{"claims x", `claims takes no arguments, not "x"`},
+		{"tune --mode idle", "mode idle can't be tuned for"},
+		{"tune --goal speed", `no goal "speed"`},
+		{"tune --budget 0s", "budget is 0s"},
+		{"tune --only mtu", `no knob "mtu"`},
+		{"tune x", `tune takes no arguments, not "x"`},
 		{"doctor --no", "not defined: -no"},
 	} {
 		_, _, err := call(strings.Fields(c.line)...)
