@@ -93,8 +93,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 			fmt.Fprintf(t, "\t\t\t\t0\t%s %s\n", x.Verdict, x.Note)
 			continue
 		}
-		fmt.Fprintf(t, "%.4g\t%.4g\t%+.1f %%\t%.2g\t%d\t%s %s\n", x.Base.Median, x.New.Median, 100*x.Gain, x.P, x.Pairs,
-			x.Verdict, x.Note)
+		fmt.Fprintf(t, "%s\t%s\t%+.1f %%\t%.2g\t%d\t%s %s\n", figure(x.Base.Median), figure(x.New.Median),
+			100*x.Gain, x.P, x.Pairs, x.Verdict, x.Note)
 	}
 	fmt.Fprintln(t)
 	r.conclude(t)
@@ -115,14 +115,23 @@ func (r *Report) conclude(w io.Writer) {
 	f := r.Final
 	switch {
 	case f == nil:
-		fmt.Fprintf(w, "nothing beats the defaults; their rounds differ by %.1f %%: %.4g (%.4g to %.4g)\n",
-			100*(r.Base.High-r.Base.Low)/max(r.Base.Median, 1e-9), r.Base.Median, r.Base.Low, r.Base.High)
+		fmt.Fprintf(w, "nothing beats the defaults; their rounds differ by %.1f %%: %s (%s to %s)\n",
+			100*(r.Base.High-r.Base.Low)/max(r.Base.Median, 1e-9),
+			figure(r.Base.Median), figure(r.Base.Low), figure(r.Base.High))
 	case !f.Holds:
 		fmt.Fprintf(w, "nothing beats the defaults: %s did at first, but when it was measured again the gain was\n"+
 			"%+.1f %% (%+.1f to %+.1f by round), p = %.2g\n",
 			f.Flags, 100*f.Gain, 100*f.Gains.Low, 100*f.Gains.High, f.P)
 	default:
-		fmt.Fprintf(w, "sscd serve %s\n%+.1f %% (%+.1f to %+.1f by round), %.4g beside %.4g; p = %.2g\n",
-			f.Flags, 100*f.Gain, 100*f.Gains.Low, 100*f.Gains.High, f.Best.Median, f.Base.Median, f.P)
+		fmt.Fprintf(w, "sscd serve %s\n%+.1f %% (%+.1f to %+.1f by round), %s beside %s; p = %.2g\n",
+			f.Flags, 100*f.Gain, 100*f.Gains.Low, 100*f.Gains.High, figure(f.Best.Median), figure(f.Base.Median), f.P)
 	}
+}
+
+// figure writes one with four digits or so.
+func figure(v float64) string {
+	if v >= 1e4 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.4g", v)
 }
