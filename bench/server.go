@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 type ServerConfig struct {
 	Backend     engine.Backend
 	Loops       int
+	Listen      string // address; empty means a free port of the loopback
 	MaxChannels int
 	Socket      engine.SocketConfig
 	CPUProfile  string // file for a profile of the whole process; empty means none
@@ -117,7 +119,7 @@ func serveMain(in io.Reader, out io.Writer) error {
 		if g, ok := c.Handler.(*group); ok {
 			go g.cast(e)
 		}
-		addr, err := e.Listen("127.0.0.1:0")
+		addr, err := e.Listen(cmp.Or(cfg.Listen, "127.0.0.1:0"))
 		if err != nil {
 			return "", nil, err
 		}

@@ -14,7 +14,9 @@ import (
 type Checked struct {
 	Limits   *Limits           `json:"limits"`
 	Measured *bench.LineResult `json:"measured"`
+	Loss     *bench.LossResult `json:"loss,omitempty"`
 	Rows     []Row             `json:"rows"`
+	LossRows []Row             `json:"loss_rows,omitempty"`
 	Note     string            `json:"note,omitempty"` // what was not measured, and why
 }
 
@@ -46,6 +48,31 @@ func Compare(l *Limits, m *bench.LineResult) *Checked {
 	return c
 }
 
+// AddLoss adds what was measured on a line that loses packets, or why nothing was.
+func (c *Checked) AddLoss(m *bench.LossResult, err error) {
+	if err != nil {
+		c.Note = fmt.Sprintf("loss can't be emulated here: %v", err)
+		return
+	}
+	c.Loss = m
+	l := c.Limits
+	c.LossRows = []Row{
+		{"round trip", "ms", 1e3 * l.Line.RTT.Seconds(), 1e3 * m.RTT.Seconds()},
+		{"packets lost", "%", 100 * l.Line.Loss, 100 * float64(m.Lost) / math.Max(float64(m.Packets), 1)},
+	}
+	for _, r := range m.Rates {
+		want := l.Goodput
+		if r.Control == "reno" {
+			want = min(want, l.Loss.Reno)
+		}
+		c.LossRows = append(c.LossRows, Row{"all channels, " + r.Control, "MB/s", want / 1e6, r.Rate / 1e6})
+	}
+	c.LossRows = append(c.LossRows, Row{
+		fmt.Sprintf("late, of %.1f messages in flight each way", m.Messages), "%",
+		100 * lost(l.Line.Loss, 2*m.Messages), 100 * m.Late,
+	})
+}
+
 // largestWindow is what the window of a channel grows to by default, in bytes.
 const largestWindow = 16 << 20
 
@@ -63,13 +90,23 @@ func (c *Checked) WriteTable(w io.Writer) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nchecked through a relay that delays and limits bytes; it has no packets, so G is B x F/(F+16)")
-	fmt.Fprintln(t, "\tpredicted\tmeasured\tdifference")
-	for _, r := range c.Rows {
-		fmt.Fprintf(t, "%s\t%.4g %s\t%.4g %s\t%+.1f %%\n",
-			r.Name, r.Predicted, r.Unit, r.Measured, r.Unit, 100*r.Overrun())
+	writeRows(t, c.Rows)
+	if c.Loss != nil {
+		fmt.Fprintln(t, "\nchecked on a TUN device that loses packets, and those that wait too long for their turn")
+		writeRows(t, c.LossRows)
+		fmt.Fprintln(t, "late: 1 - (1-p)^2n, by a tenth of the round trip; n is too few to fill the connection")
 	}
 	if c.Note != "" {
 		fmt.Fprintln(t, c.Note)
 	}
 	return t.Flush()
+}
+
+// writeRows writes rows of the table.
+func writeRows(t io.Writer, rows []Row) {
+	fmt.Fprintln(t, "\tpredicted\tmeasured\tdifference")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%.4g %s\t%.4g %s\t%+.1f %%\n",
+			r.Name, r.Predicted, r.Unit, r.Measured, r.Unit, 100*r.Overrun())
+	}
 }

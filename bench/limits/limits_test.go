@@ -3,6 +3,7 @@ package limits
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -131,9 +132,23 @@ func TestCheck(t *testing.T) {
 	if m.RTT < l.RTT {
 		t.Errorf("%+v", m)
 	}
-	c.Note = "not measured: loss"
+	c.AddLoss(nil, errors.New("no namespaces"))
 	var b, raw bytes.Buffer
-	if c.WriteTable(&b) != nil || c.WriteJSON(&raw) != nil || !strings.Contains(b.String(), "not measured: loss") {
+	if c.WriteTable(&b) != nil || c.WriteJSON(&raw) != nil {
+		t.Fatal("not written")
+	}
+	if !strings.Contains(b.String(), "loss can't be emulated here: no namespaces") {
 		t.Error(b.String())
+	}
+	c.AddLoss(&bench.LossResult{
+		RTT: l.RTT, Rates: []bench.LossRate{{Control: "reno", Rate: 1e6}, {Control: "bbr", Rate: 3e6}}, Messages: 5,
+		Late: 0.01, Packets: 1000, Lost: 2,
+	}, nil)
+	b.Reset()
+	c.WriteTable(&b)
+	for _, want := range []string{"packets lost", "0.1 %", "all channels, bbr", "0.9955 %"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
 	}
 }

@@ -25,8 +25,9 @@ func limit(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&l.Channels, "channels", 1000, "channels that all have something to send")
 	f.IntVar(&l.Window, "window", 65536, "`bytes` of the window of a channel that does not grow: W")
 	f.Int64Var(&l.Memory, "memory", 1<<30, "`bytes` for the windows of all channels: M")
-	check := f.Bool("check", false, "measure as well, through a relay that delays and limits, and print both")
-	duration := f.Duration("duration", 2*time.Second, "of each of the three downloads that --check makes")
+	check := f.Bool("check", false, "measure as well, through a relay that delays and limits, and print both;\n"+
+		"with a loss also on a TUN device, which needs root or user namespaces")
+	duration := f.Duration("duration", 2*time.Second, "of each of the downloads that --check makes")
 	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
@@ -50,14 +51,32 @@ func limit(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o := bench.Defaults(bench.Download)
-	o.Channels, o.Duration, o.Warmup = l.Channels, *duration, *duration/4
 	progress, done := progressLine(stderr)
-	m, err := bench.MeasureLine(ctx, o, bench.Line{RTT: l.RTT, Rate: l.Rate}, l.Window,
-		bench.ServerConfig{FrameSize: l.Frame}, bench.Program(exe), progress)
+	checked, err := checkLimits(ctx, theory, *duration, bench.Program(exe), progress)
 	done()
 	if err != nil {
 		return err
 	}
-	return write(limits.Compare(theory, m), *jsonFile, stdout)
+	return write(checked, *jsonFile, stdout)
+}
+
+// checkLimits measures what can be of the limits.
+func checkLimits(
+	ctx context.Context, theory *limits.Limits, d time.Duration, p bench.Program, progress bench.Progress,
+) (*limits.Checked, error) {
+	l := &theory.Line
+	line := bench.Line{RTT: l.RTT, Rate: l.Rate}
+	o := bench.Defaults(bench.Download)
+	o.Channels, o.Duration, o.Warmup = l.Channels, d, d/4
+	m, err := bench.MeasureLine(ctx, o, line, l.Window, bench.ServerConfig{FrameSize: l.Frame}, p, progress)
+	if err != nil {
+		return nil, err
+	}
+	checked := limits.Compare(theory, m)
+	if l.Loss > 0 {
+		checked.AddLoss(bench.MeasureLoss(ctx, bench.LossConfig{
+			Line: line, Loss: l.Loss, MTU: l.MTU, Channels: l.Channels, Frame: l.Frame, Duration: d,
+		}, p, progress))
+	}
+	return checked, ctx.Err()
 }
