@@ -27,12 +27,14 @@ type LossResult struct {
 	Rates []LossRate    `json:"rates"`
 
 	// Short messages, so few that each is a packet of its own and the connection is never full: how many were under way
-	// in each direction, and what part was late by a tenth of the RTT or more.
-	Messages float64 `json:"messages_in_flight"`
-	Late     float64 `json:"late"`
+	// in each direction, and what part was late by LateBy or more.
+	Messages float64       `json:"messages_in_flight"`
+	LateBy   time.Duration `json:"late_by_ns"`
+	Late     float64       `json:"late"`
 
 	Packets int64 `json:"packets"`
 	Lost    int64 `json:"lost"`
+	Dropped int64 `json:"dropped"` // because they had to wait too long for their turn
 }
 
 // LossRate is what downloads on all channels of a connection got together.
@@ -45,8 +47,12 @@ type LossRate struct {
 // after a loss or two.
 const messagesUnderWay = 5
 
-// lateness is by what part of the RTT a message is late that waits for another one's packet.
-const lateness = 0.1
+// A message is late by a tenth of the RTT, and by no less than what timers and processors may make of it. Those that
+// wait for another one's packet are late by anything up to the RTT, and more if TCP takes longer to see the loss.
+const (
+	lateness  = 0.1
+	leastLate = 3 * time.Millisecond
+)
 
 // MeasureLoss measures one connection on a line that loses packets: a TUN device in a network namespace that a process
 // of its own has, so that nothing else of this system sees it. It needs Linux, and root or user namespaces.
@@ -138,7 +144,7 @@ func (cfg LossConfig) measure(line *packets, res *LossResult) error {
 		res.Rates = append(res.Rates, rate)
 	}
 	err = cfg.late(ctx, o, res)
-	res.Packets, res.Lost = line.packets.Load(), line.lost.Load()
+	res.Packets, res.Lost, res.Dropped = line.packets.Load(), line.lost.Load(), line.dropped.Load()
 	return err
 }
 
@@ -167,7 +173,8 @@ func (cfg LossConfig) late(ctx context.Context, o Options, res *LossResult) erro
 		return err
 	}
 	res.Messages = float64(o.Rate) * res.RTT.Seconds()
-	res.Late = r.latency.Above(time.Duration((1 + lateness) * float64(res.RTT)))
+	res.LateBy = max(time.Duration(lateness*float64(res.RTT)), leastLate)
+	res.Late = r.latency.Above(res.RTT + res.LateBy)
 	return nil
 }
 

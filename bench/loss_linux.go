@@ -32,8 +32,8 @@ var nearEnd, farEnd = net.IPv4(10, 99, 0, 1).To4(), net.IPv4(10, 99, 0, 2).To4()
 
 // packets is a TUN device that delays packets, lets them pass at a rate, and loses some.
 type packets struct {
-	listen        string // address for a server
-	packets, lost atomic.Int64
+	listen                 string // address for a server
+	packets, lost, dropped atomic.Int64
 
 	cfg        LossConfig
 	fd         int
@@ -115,7 +115,8 @@ func (p *packets) configure() error {
 		if err := step.set(r); err != nil {
 			return err
 		}
-		if err := unix.IoctlIfreq(step.fd, step.req, r); err != nil {
+		// A user namespace may not change the length of queues; 500 packets do as well, mostly.
+		if err := unix.IoctlIfreq(step.fd, step.req, r); err != nil && step.req != unix.SIOCSIFTXQLEN {
 			return fmt.Errorf("ioctl %#x on %s: %w", step.req, step.name, err)
 		}
 	}
@@ -181,8 +182,12 @@ func (p *packets) take(b []byte, now time.Time) {
 	if free.Before(now) {
 		*free = now
 	}
-	if rand.Float64() < p.cfg.Loss || free.Sub(now) > max(lineQueue, line.RTT) {
+	switch {
+	case rand.Float64() < p.cfg.Loss:
 		p.lost.Add(1)
+		return
+	case free.Sub(now) > max(lineQueue, line.RTT):
+		p.dropped.Add(1)
 		return
 	}
 	if line.Rate > 0 {
@@ -191,7 +196,7 @@ func (p *packets) take(b []byte, now time.Time) {
 	select {
 	case p.queues[way] <- packet{b, free.Add(line.RTT / 2)}:
 	default:
-		p.lost.Add(1)
+		p.dropped.Add(1)
 	}
 }
 

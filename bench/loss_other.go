@@ -10,8 +10,8 @@ import (
 
 // packets is a line of packets, which only Linux has here.
 type packets struct {
-	listen        string
-	packets, lost atomic.Int64
+	listen                 string
+	packets, lost, dropped atomic.Int64
 }
 
 func (p Program) startApart(context.Context, string, any) (*process, error) {

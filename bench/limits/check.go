@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sscd-io/sscd/bench"
 )
@@ -67,9 +68,10 @@ func (c *Checked) AddLoss(m *bench.LossResult, err error) {
 		}
 		c.LossRows = append(c.LossRows, Row{"all channels, " + r.Control, "MB/s", want / 1e6, r.Rate / 1e6})
 	}
+	waiting := 2 * m.Messages * max(0, 1-m.LateBy.Seconds()/m.RTT.Seconds())
 	c.LossRows = append(c.LossRows, Row{
-		fmt.Sprintf("late, of %.1f messages in flight each way", m.Messages), "%",
-		100 * lost(l.Line.Loss, 2*m.Messages), 100 * m.Late,
+		fmt.Sprintf("late by %v", m.LateBy.Round(100*time.Microsecond)), "%",
+		100 * lost(l.Line.Loss, waiting), 100 * m.Late,
 	})
 }
 
@@ -92,15 +94,22 @@ func (c *Checked) WriteTable(w io.Writer) error {
 	fmt.Fprintln(t, "\nchecked through a relay that delays and limits bytes; it has no packets, so G is B x F/(F+16)")
 	writeRows(t, c.Rows)
 	if c.Loss != nil {
-		fmt.Fprintln(t, "\nchecked on a TUN device that loses packets, and those that wait too long for their turn")
+		fmt.Fprintf(t, "\nchecked on a TUN device that loses packets, by chance; its queue dropped %d of %d besides\n",
+			c.Loss.Dropped, c.Loss.Packets)
 		writeRows(t, c.LossRows)
-		fmt.Fprintln(t, "late: 1 - (1-p)^2n, by a tenth of the round trip; n is too few to fill the connection")
+		fmt.Fprintf(t, lossNotes, c.Loss.Messages)
 	}
 	if c.Note != "" {
 		fmt.Fprintln(t, c.Note)
 	}
 	return t.Flush()
 }
+
+// lossNotes say what stands behind the predictions.
+const lossNotes = `late: 1 - (1-p)^(2n(1 - late/RTT)), of short messages, n = %.1f in flight each way; more if TCP takes
+longer than a round trip to see a loss. Reno's formula knows no timeouts: it is too high where p is. Losses are few in
+a short time: --duration 20s or more
+`
 
 // writeRows writes rows of the table.
 func writeRows(t io.Writer, rows []Row) {

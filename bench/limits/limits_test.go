@@ -142,11 +142,11 @@ func TestCheck(t *testing.T) {
 	}
 	c.AddLoss(&bench.LossResult{
 		RTT: l.RTT, Rates: []bench.LossRate{{Control: "reno", Rate: 1e6}, {Control: "bbr", Rate: 3e6}}, Messages: 5,
-		Late: 0.01, Packets: 1000, Lost: 2,
+		LateBy: l.RTT / 2, Late: 0.01, Packets: 1000, Lost: 2,
 	}, nil)
 	b.Reset()
 	c.WriteTable(&b)
-	for _, want := range []string{"packets lost", "0.1 %", "all channels, bbr", "0.9955 %"} {
+	for _, want := range []string{"packets lost", "0.1 %", "all channels, bbr", "late by 2ms", "0.499 %"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
