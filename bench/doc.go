@@ -19,6 +19,8 @@
 //	file      what a download of a file costs by sendfile, by reading it, and without frames; and from the disk
 //	fanout    what a message for all channels costs for each, with Broadcast and with Send
 //
+// Packages beside this one use it: claims, tune, limits; and doctor looks at the system.
+//
 // Start reading at [Run], then [Compare]. The server is somebody else's, or a process of its own that
 // [Program.StartServer] starts, so that the two CPU times are told apart. What attacks is a process too, so
 // that the echo is not measured by one that is busy with that.

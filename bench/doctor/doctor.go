@@ -44,6 +44,7 @@ type Want struct {
 	ReadBuf   int           // SO_RCVBUF; 0 means the system's default
 	WriteBuf  int           // SO_SNDBUF, likewise
 	UringOnly bool          // the backend is to be io_uring
+	Dials     bool          // this system makes the connections as well, all to one address
 }
 
 // System is where to look.

@@ -32,7 +32,7 @@ var roomy = map[string]string{
 	"sys/kernel/mm/transparent_hugepage/enabled":                      "always [madvise] never\n",
 }
 
-var wanted = Want{Conns: 10_000, Channels: 10, Rate: 125e6, RTT: 10 * time.Millisecond}
+var wanted = Want{Conns: 10_000, Channels: 10, Rate: 125e6, RTT: 10 * time.Millisecond, Dials: true}
 
 // with is roomy with some files changed; those changed to "-" are not there.
 func with(changes map[string]string) System {
@@ -123,12 +123,16 @@ func TestLimitsOfVersion1OfCgroups(t *testing.T) {
 
 func TestFlagsAreHeldAgainstTheirLimits(t *testing.T) {
 	w := wanted
-	w.ReadBuf, w.WriteBuf, w.Backlog, w.UringOnly = 32<<20, 32<<20, 100_000, true
+	w.ReadBuf, w.WriteBuf, w.Backlog, w.UringOnly, w.Dials = 32<<20, 32<<20, 100_000, true, false
 	got := make(map[string]Level)
-	for _, f := range Examine(with(map[string]string{"proc/sys/kernel/io_uring_disabled": "1"}), w) {
+	for _, f := range Examine(with(map[string]string{
+		"proc/sys/kernel/io_uring_disabled": "1", "proc/sys/net/ipv4/ip_local_port_range": "60000 60001",
+	}), w) {
 		got[f.Name] = f.Level
 	}
-	for name, level := range map[string]Level{"rmem_max": Warn, "wmem_max": Warn, "somaxconn": Warn, "io_uring": Fail} {
+	for name, level := range map[string]Level{
+		"rmem_max": Warn, "wmem_max": Warn, "somaxconn": Warn, "io_uring": Fail, "ports": OK,
+	} {
 		if got[name] != level {
 			t.Errorf("%s: %s", name, got[name])
 		}

@@ -82,8 +82,12 @@ func (e *examiner) ports() Finding {
 	if !ok {
 		return unknown("ports", file)
 	}
+	is := fmt.Sprintf("%s (%d to %d)", count(n[1]-n[0]+1), n[0], n[1])
+	if !e.Dials {
+		return Finding{Level: OK, Name: "ports", Is: is, Want: "none: the clients are elsewhere"}
+	}
 	return atLeast(Finding{
-		Name: "ports", Is: fmt.Sprintf("%s (%d to %d)", count(n[1]-n[0]+1), n[0], n[1]), Want: count(e.Conns),
+		Name: "ports", Is: is, Want: count(e.Conns),
 		Why:  "a client's connections to one destination take a port each; beyond 64,000 it needs more addresses",
 		Mend: sysctl("net.ipv4.ip_local_port_range", "1024 65535"),
 	}, Fail, n[1]-n[0]+1, e.Conns)

@@ -24,6 +24,8 @@ func examine(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&w.ReadBuf, "rcvbuf", 0, "SO_RCVBUF in `bytes`; 0 means the system's default")
 	f.IntVar(&w.WriteBuf, "sndbuf", 0, "SO_SNDBUF in `bytes`; 0 means the system's default")
 	f.BoolVar(&w.UringOnly, "io-uring", false, "it must be possible to use io_uring")
+	f.BoolVar(&w.Dials, "dials", true,
+		"this system makes the connections too, as sscd-bench does; =false for a server alone")
 	jsonFile := f.String("json", "", "`file` for the findings as well; - means standard output, and no table")
 	rest, err := flags.Parse(f, args, stderr)
 	if err != nil {
