@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -84,12 +85,15 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Rounds, b.Duration.Round(time.Millisecond), chance)
 	fmt.Fprintln(t, "flag\tbeside\tthe best so far\twith it\tgain\tp\tpairs\t")
 	for _, x := range r.Trials {
+		if x.Verdict == NoTime && x.Pairs == 0 {
+			continue
+		}
 		beside := x.Beside
 		if beside == "" {
 			beside = "the defaults"
 		}
 		fmt.Fprintf(t, "--%s=%s\t%s\t", x.Flag, x.Value, beside)
-		if x.Pairs == 0 {
+		if x.Pairs == 0 && x.Verdict == Failed {
 			fmt.Fprintf(t, "\t\t\t\t0\t%s %s\n", x.Verdict, x.Note)
 			continue
 		}
@@ -103,14 +107,14 @@ func (r *Report) WriteTable(w io.Writer) error {
 
 // conclude writes what follows from the trials.
 func (r *Report) conclude(w io.Writer) {
-	late := 0
+	var late []string
 	for _, x := range r.Trials {
 		if x.Verdict == NoTime {
-			late++
+			late = append(late, x.Flag+"="+x.Value)
 		}
 	}
-	if late > 0 {
-		fmt.Fprintf(w, "there was no time for %d of the values: a larger --budget has\n", late)
+	if len(late) > 0 {
+		fmt.Fprintf(w, "a larger --budget has time for these as well: %s\n", strings.Join(late, " "))
 	}
 	f := r.Final
 	switch {

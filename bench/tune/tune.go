@@ -20,11 +20,12 @@ type Goal string
 const (
 	Rate Goal = "rate" // messages, opens or bytes a second
 	CPU  Goal = "cpu"  // server CPU for each of them
+	Both Goal = "both" // CPU of server and client: on the loopback the kernel does work of one in the other's time
 	P99  Goal = "p99"  // 99th percentile of latency: modes echo and open
 )
 
 // Goals lists them.
-var Goals = []Goal{Rate, CPU, P99}
+var Goals = []Goal{Rate, CPU, Both, P99}
 
 // Modes lists the modes that can be tuned for.
 var Modes = []bench.Mode{bench.Echo, bench.Upload, bench.Download, bench.Open}
@@ -126,6 +127,10 @@ func (g Goal) figure(r *bench.Result) (v float64, err error) {
 		v = r.ServerPerGB
 	case g == CPU:
 		v = r.ServerPerMillion
+	case g == Both && bulk:
+		v = r.ServerPerGB + r.ClientPerGB
+	case g == Both:
+		v = r.ServerPerMillion + r.ClientPerMillion
 	case g == Rate && bulk:
 		v = r.MBPerSecond
 	case g == Rate:
@@ -147,6 +152,10 @@ func (g Goal) unit(m bench.Mode) string {
 		return "server CPU, s per GB"
 	case g == CPU:
 		return "server CPU, s per million"
+	case g == Both && bulk:
+		return "CPU of both sides, s per GB"
+	case g == Both:
+		return "CPU of both sides, s per million"
 	case bulk:
 		return "MB/s"
 	}

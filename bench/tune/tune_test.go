@@ -116,7 +116,7 @@ func TestABudgetIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Rounds > 30 || !strings.Contains(table(t, r), "a larger --budget has") {
+	if r.Rounds > 30 || !strings.Contains(table(t, r), "a larger --budget has time") {
 		t.Errorf("%d rounds of a second in 30:\n%s", r.Rounds, table(t, r))
 	}
 }
@@ -212,7 +212,7 @@ func TestTune(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"mode idle can't be":           func(o *Options) { o.Bench = bench.Defaults(bench.Idle) },
-		`no goal "x"; there are [rate`: func(o *Options) { o.Goal = "x" },
+		`no goal "x"; there are [rate cpu both`: func(o *Options) { o.Goal = "x" },
 		"budget is 0s":                 func(o *Options) { o.Budget = 0 },
 		`no knob "x"; there are back`:  func(o *Options) { o.Only = []string{"x"} },
 		"conns is 0":                   func(o *Options) { o.Bench.Conns = 0 },

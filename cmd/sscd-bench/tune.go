@@ -25,7 +25,8 @@ func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	f.IntVar(&o.Bench.Depth, "depth", o.Bench.Depth,
 		"messages under way on a channel; mode open: opens on a connection")
 	f.StringVar((*string)(&o.Goal), "goal", string(o.Goal),
-		"what is to get better: rate, cpu (of the server, for a message or byte) or p99 (latency)")
+		"what is to get better: rate, cpu (of the server, for a message or byte), both (the client's\n"+
+			"too) or p99 (latency)")
 	f.DurationVar(&o.Budget, "budget", time.Minute, "time for all")
 	only := f.String("only", "", "`flags` to try, by comma, of "+strings.Join(tune.Knobs(), ", ")+"; empty means all")
 	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
