@@ -211,12 +211,12 @@ func TestTune(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		"mode idle can't be":           func(o *Options) { o.Bench = bench.Defaults(bench.Idle) },
+		"mode idle can't be":                    func(o *Options) { o.Bench = bench.Defaults(bench.Idle) },
 		`no goal "x"; there are [rate cpu both`: func(o *Options) { o.Goal = "x" },
-		"budget is 0s":                 func(o *Options) { o.Budget = 0 },
-		`no knob "x"; there are back`:  func(o *Options) { o.Only = []string{"x"} },
-		"conns is 0":                   func(o *Options) { o.Bench.Conns = 0 },
-		"goal p99 goes with":           func(o *Options) { o.Bench, o.Goal = bench.Defaults(bench.Upload), P99 },
+		"budget is 0s":                          func(o *Options) { o.Budget = 0 },
+		`no knob "x"; there are back`:           func(o *Options) { o.Only = []string{"x"} },
+		"conns is 0":                            func(o *Options) { o.Bench.Conns = 0 },
+		"goal p99 goes with":                    func(o *Options) { o.Bench, o.Goal = bench.Defaults(bench.Upload), P99 },
 	} {
 		o := Options{Bench: bench.Defaults(bench.Echo), Goal: Rate, Budget: time.Minute}
 		change(&o)
