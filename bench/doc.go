@@ -24,6 +24,7 @@
 // What all of them found is also [Results]: rows of figures by name, and the facts of the [Machine]. bench/suite
 // measures the standard matrix, bench/report makes pages and plots of results, bench/compare tells which of two are
 // better.
+// Packages beside this one use it: claims, tune, limits; and doctor looks at the system.
 //
 // Start reading at [Run], then [Compare]. The server is somebody else's, or a process of its own that
 // [Program.StartServer] starts, so that the two CPU times are told apart. What attacks is a process too, so

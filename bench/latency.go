@@ -38,6 +38,19 @@ func (l *Latencies) Reset() {
 	l.h.Reset()
 }
 
+// Above returns what part of those recorded is longer than d.
+func (l *Latencies) Above(d time.Duration) float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, all := int64(0), max(l.h.TotalCount(), 1)
+	for _, bar := range l.h.Distribution() {
+		if bar.From > int64(d) {
+			n += bar.Count
+		}
+	}
+	return float64(n) / float64(all)
+}
+
 // Summary returns the percentiles reported, or nil if nothing was recorded.
 func (l *Latencies) Summary() *Latency {
 	l.mu.Lock()

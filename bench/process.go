@@ -21,6 +21,7 @@ const (
 	attackProcess = "attack-process"
 	bareProcess   = "bare-process"
 	scaleProcess  = "scale-process"
+	lossProcess   = "loss-process"
 )
 
 // Process returns what a program that was run with these arguments is to do instead of measuring, or nil.
@@ -37,6 +38,8 @@ func Process(args []string) func(in io.Reader, out io.Writer) error {
 		return bareMain
 	case scaleProcess:
 		return scaleMain
+	case lossProcess:
+		return lossMain
 	}
 	return nil
 }
@@ -52,6 +55,17 @@ type process struct {
 // start starts the process of that name and tells it cfg. One of low rank runs while no other wants to, where the
 // system knows that.
 func (p Program) start(ctx context.Context, name string, low bool, cfg any) (*process, error) {
+	begin := (*exec.Cmd).Start
+	if low {
+		begin = startLow
+	}
+	return p.startWith(ctx, name, cfg, begin)
+}
+
+// startWith is start with another way to start what is to be run.
+func (p Program) startWith(
+	ctx context.Context, name string, cfg any, begin func(*exec.Cmd) error,
+) (*process, error) {
 	cmd := exec.CommandContext(ctx, string(p), name)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -62,11 +76,7 @@ func (p Program) start(ctx context.Context, name string, low bool, cfg any) (*pr
 	if err != nil {
 		return nil, err
 	}
-	begin := cmd.Start
-	if low {
-		begin = func() error { return startLow(cmd) }
-	}
-	if err := begin(); err != nil {
+	if err := begin(cmd); err != nil {
 		return nil, err
 	}
 	json.NewEncoder(in).Encode(cfg) // if that fails, so does what comes next

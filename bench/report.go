@@ -36,6 +36,7 @@ type Result struct {
 // Served is what else the messages, or opens, cost the server.
 type Served struct {
 	Allocs   float64 `json:"allocs_per_message"`
+	Calls    float64 `json:"calls_per_message"` // system calls that read or wrote; 0 if not counted
 	Switches float64 `json:"switches_per_message"`
 	RSS      int64   `json:"rss_bytes"`  // at the end
 	Peak     int64   `json:"peak_bytes"` // since its start
@@ -45,8 +46,9 @@ type Served struct {
 func ServedBetween(a, b *Usage, messages int64) *Served {
 	n := float64(max(messages, 1))
 	return &Served{
-		Allocs: float64(b.Mallocs-a.Mallocs) / n, Switches: float64(b.Switches-a.Switches) / n,
-		RSS: b.RSS, Peak: b.Peak,
+		Allocs: float64(b.Mallocs-a.Mallocs) / n, Calls: float64(b.Calls-a.Calls) / n,
+		Switches: float64(b.Switches-a.Switches) / n,
+		RSS:      b.RSS, Peak: b.Peak,
 	}
 }
 

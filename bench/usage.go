@@ -18,6 +18,7 @@ type Usage struct {
 	Peak     int64         `json:"peak_bytes"` // resident at most
 	Switches int64         `json:"switches"`   // context switches of all threads, asked for or not
 	Mallocs  uint64        `json:"mallocs"`    // objects allocated so far
+	Calls    int64         `json:"calls"`      // system calls that read or wrote; 0 if not counted
 	Go       Runtime       `json:"go"`
 	Stats    engine.Stats  `json:"stats"` // of its engine
 }
@@ -35,10 +36,27 @@ func OwnUsage() (Usage, error) {
 	peak, err := peakBytes("self")
 	u := Usage{
 		CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), RSS: rss, Peak: max(peak, rss),
-		Switches: ru.Nvcsw + ru.Nivcsw,
+		Switches: ru.Nvcsw + ru.Nivcsw, Calls: ioCalls(),
 	}
 	u.Mallocs, u.Go = readRuntime()
 	return u, err
+}
+
+// ioCalls is how many system calls of this process have read or written: read(2), write(2) and those with vectors or
+// positions, also those that found nothing to do; not recv(2), send(2), and those that wait.
+func ioCalls() (n int64) {
+	raw, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, count, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if name == "syscr" || name == "syscw" {
+			one, _ := strconv.ParseInt(count, 10, 64)
+			n += one
+		}
+	}
+	return n
 }
 
 // residentBytes is the resident memory of a process, named as /proc names it.

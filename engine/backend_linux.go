@@ -21,6 +21,14 @@ import (
 
 const haveEventLoops = true
 
+// loopBackends are those with event loops that work here.
+func loopBackends() []Backend {
+	if uringio.Probe() != nil {
+		return []Backend{Epoll}
+	}
+	return []Backend{Epoll, IOUring}
+}
+
 // spareFiles is how many descriptors are left for other things than accepted connections.
 const spareFiles = 256
 

@@ -53,13 +53,8 @@ const (
 	Net Backend = "net"
 )
 
-// Backends returns what Config.Backend can be on this system besides Auto, the usual one first.
-func Backends() []Backend {
-	if haveEpoll {
-		return []Backend{Epoll, Net}
-	}
-	return []Backend{Net}
-}
+// Backends returns what Config.Backend can be on this system besides Auto, the usual one first. It tries io_uring out.
+func Backends() []Backend { return append(loopBackends(), Net) }
 
 // Config is how an engine, a session or a listener works. The zero value works.
 type Config struct {

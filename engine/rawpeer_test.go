@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -37,20 +36,7 @@ const (
 )
 
 // backends are what every test of a server runs on: those that this machine has.
-var backends = func() []engine.Backend {
-	all := []engine.Backend{engine.Epoll, engine.Net}
-	e, err := engine.Start(engine.Config{
-		Backend: engine.IOUring, Handler: builtin.New(), Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		return all
-	}
-	defer e.Close()
-	if _, err := e.Listen("127.0.0.1:0"); err == nil && e.Backend() == engine.IOUring {
-		all = append(all, engine.IOUring)
-	}
-	return all
-}()
+var backends = engine.Backends()
 
 // rawPeer is a client without an engine: it sends whatever bytes a test wants, over a real socket, and
 // reads frames. Every frame it reads must be one that a correct server may send, whatever the test is

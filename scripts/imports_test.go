@@ -40,15 +40,20 @@ var allowed = map[string][]string{
 	"bench/compare": {"bench", "golang.org/x/perf/benchfmt", "golang.org/x/perf/benchmath"},
 	"bench/report": {"bench", "gonum.org/v1/plot", "gonum.org/v1/plot/font", "gonum.org/v1/plot/plotter",
 		"gonum.org/v1/plot/text", "gonum.org/v1/plot/vg", "gonum.org/v1/plot/vg/draw", "gonum.org/v1/plot/vg/vgsvg"},
-	"bench/suite": {"bench", "engine"},
-	"scripts":     {},
+	"bench/suite":  {"bench", "engine"},
+	"bench/claims": {"bench", "engine"},
+	"bench/doctor": {},
+	"bench/limits": {"bench"},
+	"bench/tune":   {"bench", "engine"},
+	"scripts":      {},
 
 	"engine/internal/sim":          {"codec", "codec/codectest", "pool", "sched", "engine/internal/core"},
 	"engine/internal/sim/simulate": {"codec", "engine/internal/core", "engine/internal/sim", "github.com/schollz/progressbar/v3"},
 
 	"cmd/internal/flags": {"engine"},
 	"cmd/sscd":           {"cmd/internal/flags", "engine", "engine/builtin", "engine/file", "github.com/schollz/progressbar/v3"},
-	"cmd/sscd-bench":     {"cmd/internal/flags", "bench", "bench/compare", "bench/report", "bench/suite", "engine", "github.com/schollz/progressbar/v3"},
+	"cmd/sscd-bench": {"cmd/internal/flags", "bench", "bench/claims", "bench/compare", "bench/doctor",
+		"bench/limits", "bench/report", "bench/suite", "bench/tune", "engine", "github.com/schollz/progressbar/v3"},
 }
 
 // pure packages are the ones that do no I/O and read no clock: nothing they import may, directly.

@@ -16,6 +16,10 @@ var commands = map[string]command{
 	"report":  runReport,
 	"scale":   scale,
 	"suite":   runSuite,
+	"claims":  claim,
+	"doctor":  examine,
+	"limits":  limit,
+	"tune":    tuneServer,
 }
 
 // choose returns the command of a command line, and the arguments for it.

@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"github.com/sscd-io/sscd/bench"
+	"github.com/sscd-io/sscd/bench/claims"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
 // TestMain makes this program its own server, as sscd-bench is.
 func TestMain(m *testing.M) {
-	if process := bench.Process(os.Args[1:]); process != nil {
+	if process := claims.Process(os.Args[1:]); process != nil {
 		if err := process(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

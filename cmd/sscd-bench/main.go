@@ -16,11 +16,12 @@ import (
 	"syscall"
 
 	"github.com/sscd-io/sscd/bench"
+	"github.com/sscd-io/sscd/bench/claims"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
 func main() {
-	if process := bench.Process(os.Args[1:]); process != nil {
+	if process := claims.Process(os.Args[1:]); process != nil {
 		// The signal that ends the client, typed at a terminal, comes here too; the end of input follows.
 		signal.Ignore(os.Interrupt)
 		if err := process(os.Stdin, os.Stdout); err != nil {
@@ -85,15 +86,25 @@ func (o *options) measure(ctx context.Context, p bench.Program, progress bench.P
 	return bench.Run(ctx, o.Options, own, progress)
 }
 
-// write writes the result where it is wanted.
-func write(all *bench.Results, res bench.Report, jsonFile string, stdout io.Writer) error {
+// jsonWriter writes itself as JSON, tableWriter for people.
+type (
+	jsonWriter  interface{ WriteJSON(w io.Writer) error }
+	tableWriter interface{ WriteTable(w io.Writer) error }
+)
+
+// write writes the result where it is wanted: data into a file, or to standard output if that is "-", else the table.
+func write(data jsonWriter, table tableWriter, jsonFile string, stdout io.Writer) error {
 	if jsonFile == "-" {
-		return all.WriteJSON(stdout)
+		return data.WriteJSON(stdout)
 	}
 	if jsonFile != "" {
-		if err := all.WriteFile(jsonFile); err != nil {
+		f, err := os.Create(jsonFile)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(data.WriteJSON(f), f.Close()); err != nil {
 			return err
 		}
 	}
-	return res.WriteTable(stdout)
+	return table.WriteTable(stdout)
 }

@@ -8,7 +8,18 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sscd-io/sscd/engine/internal/uringio/ring"
 )
+
+// Probe returns why New would fail, or nil.
+func Probe() error {
+	r, err := ring.New(ring.Config{Entries: 2, Completions: 4, Buffers: 1, BufferSize: 4096, SendBytes: 4096})
+	if err == nil {
+		r.Close()
+	}
+	return err
+}
 
 // Explain says what an error of New means.
 func Explain(err error) string {

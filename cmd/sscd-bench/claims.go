@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/sscd-io/sscd/bench"
+	"github.com/sscd-io/sscd/bench/claims"
+	"github.com/sscd-io/sscd/cmd/internal/flags"
+)
+
+// claim is sscd-bench claims.
+func claim(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := flag.NewFlagSet("sscd-bench claims", flag.ContinueOnError)
+	o := claims.Defaults()
+	f.IntVar(&o.Conversations, "conversations", o.Conversations,
+		"channels of our one connection, and connections of the other")
+	f.IntVar(&o.Rounds, "rounds", o.Rounds, "of each side, in turn; 5 of claim zerocopy, whatever is said")
+	f.DurationVar(&o.Duration, "duration", o.Duration, "of each measurement that takes time")
+	f.Int64Var(&o.FileBytes, "file-bytes", o.FileBytes, "claim zerocopy: how long the file is, in `bytes`")
+	only := f.String("only", "", "`names`, by comma, of "+strings.Join(claims.Names(), ", ")+"; empty means all")
+	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
+	rest, err := flags.Parse(f, args, stderr)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return flags.Usage("claims takes no arguments, not %q", rest[0])
+	}
+	if *only != "" {
+		o.Only = strings.Split(*only, ",")
+	}
+	if err := o.Check(); err != nil {
+		return flags.UsageError{Err: err}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	progress, done := progressLine(stderr)
+	res, err := claims.Measure(ctx, o, bench.Program(exe), progress)
+	done()
+	if err != nil {
+		return err
+	}
+	return write(res, res, *jsonFile, stdout)
+}

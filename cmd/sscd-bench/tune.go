@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sscd-io/sscd/bench"
+	"github.com/sscd-io/sscd/bench/tune"
+	"github.com/sscd-io/sscd/cmd/internal/flags"
+	"github.com/sscd-io/sscd/engine"
+)
+
+// tuneServer is sscd-bench tune.
+func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := flag.NewFlagSet("sscd-bench tune", flag.ContinueOnError)
+	o := tune.Options{Bench: bench.Defaults(bench.Echo), Goal: tune.Rate}
+	f.StringVar((*string)(&o.Bench.Mode), "mode", string(o.Bench.Mode), "echo, upload, download or open")
+	f.IntVar(&o.Bench.Conns, "conns", o.Bench.Conns, "connections")
+	f.IntVar(&o.Bench.Channels, "channels", o.Bench.Channels, "channels on each connection")
+	f.IntVar(&o.Bench.Size, "size", o.Bench.Size, "`bytes` of a message")
+	f.IntVar(&o.Bench.Depth, "depth", o.Bench.Depth,
+		"messages under way on a channel; mode open: opens on a connection")
+	f.StringVar((*string)(&o.Goal), "goal", string(o.Goal),
+		"what is to get better: rate, cpu (of the server, for a message or byte), both (the client's\n"+
+			"too) or p99 (latency)")
+	f.DurationVar(&o.Budget, "budget", time.Minute, "time for all")
+	only := f.String("only", "", "`flags` to try, by comma, of "+strings.Join(tune.Knobs(), ", ")+"; empty means all")
+	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
+	rest, err := flags.Parse(f, args, stderr)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return flags.Usage("tune takes no arguments, not %q", rest[0])
+	}
+	if *only != "" {
+		o.Only = strings.Split(*only, ",")
+	}
+	if o.Bench.Conns > epollFrom {
+		o.Bench.Client.Backend = engine.Epoll
+	}
+	o.Server.MaxChannels = max(65536, o.Bench.Channels)
+	if err := o.Check(); err != nil {
+		return flags.UsageError{Err: err}
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	progress, done := progressLine(stderr)
+	res, err := tune.Tune(ctx, o, bench.Program(exe), progress)
+	done()
+	if err != nil {
+		return err
+	}
+	return write(res, res, *jsonFile, stdout)
+}
