@@ -13,8 +13,13 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// fileRounds is how often each way is measured, in turn.
-const fileRounds = 5
+const (
+	// fileRounds is how often each way is measured, in turn.
+	fileRounds = 5
+
+	// fileFrame is how long frames are, in bytes: as the engine has them by default where files leave by sendfile(2).
+	fileFrame = 60 << 10
+)
 
 // FileWay is how a file gets to the client.
 type FileWay string
@@ -80,7 +85,7 @@ func measureFile(
 	}
 	defer os.RemoveAll(dir)
 	server.File, server.SendQueue = filepath.Join(dir, "file"), fileQueue
-	server.FrameSize = codec.MaxData // also of files that are read
+	server.FrameSize = fileFrame // also of files that are read
 	if err := makeFile(server.File, o.FileBytes); err != nil {
 		return nil, err
 	}

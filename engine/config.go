@@ -68,7 +68,7 @@ type Config struct {
 	Profile Profile
 
 	// FrameSize is the longest DATA payload sent, in bytes, if the peer takes as much. Small frames let
-	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 65,536 for files that leave by
+	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 61,440 for files that leave by
 	// sendfile(2); the most is 1 MiB.
 	FrameSize int
 

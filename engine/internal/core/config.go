@@ -23,7 +23,7 @@ type Config struct {
 	// has a share; see package sched.
 	StrictPriority bool
 
-	// BatchBytes is how much one batch holds at most, unless a single frame is larger; 0 means 65,600. Less is for
+	// BatchBytes is how much one batch holds at most, unless a single frame is larger; 0 means 65,160. Less is for
 	// simulations, and not below what control frames need.
 	BatchBytes int
 
