@@ -27,9 +27,6 @@ type conn struct {
 	quickAck bool
 	interest interest // what the poller knows
 	deaf     bool     // bytes are not wanted
-	heavy    bool     // its last turn was long, so others come first
-	waits    bool     // among those in Loop.heavy
-	next     *conn    // behind it there
 
 	local, remote netip.AddrPort // of TCP
 
@@ -65,21 +62,18 @@ func (l *Loop) Attach(fd int, lc *loop.Conn, events loop.Events, client, quickAc
 // or a read tells what they are about.
 func (c *conn) ready(ev netpoll.IOEvent) {
 	c.l.Loop.Enter()
-	filled, out := false, c.l.Loop.Stats.BytesOut.Load()
 	if c.fd >= 0 && c.interest&writable != 0 && ev&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.write()
 	}
 	if c.fd >= 0 && !c.deaf && ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		filled = c.read()
+		c.read()
 	}
-	c.l.heavy.note(c, c.fd >= 0 && (filled || c.l.Loop.Stats.BytesOut.Load()-out >= heavyBytes))
 	c.l.Loop.Leave()
 }
 
-// read reads once: what is left makes the socket ready again. It returns whether it read all it was allowed to.
-func (c *conn) read() (filled bool) {
-	gulp := c.lc.Gulp()
-	n, err := unix.Read(c.fd, c.l.buf[:gulp])
+// read reads once: what is left makes the socket ready again.
+func (c *conn) read() {
+	n, err := unix.Read(c.fd, c.l.buf[:c.lc.Gulp()])
 	switch {
 	case n > 0:
 		if c.quickAck {
@@ -92,7 +86,6 @@ func (c *conn) read() (filled bool) {
 	default:
 		c.lc.Closed(io.EOF)
 	}
-	return n == gulp
 }
 
 // write goes on with the rest of a batch, and with the connection when it is out.
@@ -260,7 +253,6 @@ func (c *conn) Close() {
 	if c.interest != 0 {
 		c.l.poller.Delete(fd)
 	}
-	c.l.heavy.note(c, false)
 	c.l.conns[fd] = nil
 	c.l.closeLater(fd)
 	c.rest = nil

@@ -45,7 +45,6 @@ type Loop struct {
 	running atomic.Bool    // the loop's goroutine is in run
 	buf     []byte
 	iov     [maxPieces]unix.Iovec
-	heavy   heavy   // those that are ready and have to wait for their turn
 	broken  []*conn // a write failed
 	closing []int   // descriptors to close when the batch of events is over
 	task    queue.Func
@@ -152,14 +151,7 @@ func (l *Loop) Load() int64 {
 // event is called by the poller for each descriptor that is ready.
 func (l *Loop) event(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 	if fd < len(l.conns) && l.conns[fd] != nil {
-		c := l.conns[fd]
-		if c.heavy {
-			if c = l.heavy.turn(c); c == nil {
-				return nil
-			}
-			ev |= unix.EPOLLIN | unix.EPOLLOUT // c is another one: let it see
-		}
-		c.ready(ev)
+		l.conns[fd].ready(ev)
 	} else if f := l.handle[fd]; f != nil {
 		f()
 	}
