@@ -35,6 +35,12 @@ type Event struct {
 	Duration time.Duration // of Ponged
 }
 
+// data makes e DataReceived. It sets what that kind has and no more: there is one for each frame, and a whole Event
+// costs more than the rest of what is done for it.
+func (e *Event) data(ch Handle, p []byte, fin bool) {
+	e.Kind, e.Channel, e.Data, e.Fin = DataReceived, ch, p, fin
+}
+
 // End is how a channel or a connection ended.
 type End struct {
 	Code   codec.Code

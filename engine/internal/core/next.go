@@ -221,8 +221,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		c.control(slot, sendFin)
 	case r.first == 0 && r.flags&finWanted != 0:
 		c.sentFin(slot, r)
-	case !more:
-		c.ready(now, slot, r) // it waits for window, if for anything
+	case r.first != 0 && !more:
+		c.ready(now, slot, r) // it waits for window
 	}
 	return fit
 }

@@ -315,7 +315,7 @@ func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *recor
 		c.settle(now, slot, r)
 	}
 	if !deaf {
-		*ev = Event{Kind: DataReceived, Channel: r.handle(slot), Data: f.Payload, Fin: fin}
+		ev.data(r.handle(slot), f.Payload, fin)
 	}
 }
 
