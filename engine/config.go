@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -248,7 +249,7 @@ func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 		MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow, ConnMemory: c.ConnMemory,
 		Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
 		Credentials: c.Credentials, WantCredentials: c.Authorize != nil, Software: software,
-		Pool: p, Timeouts: c.Timeouts.core(),
+		Pool: p, Timeouts: c.Timeouts.core(), Seed: rand.Uint64(),
 	}
 	cc.Prepare()
 	return &loop.Config{Core: cc, Logger: c.Logger, CrashOnPanic: c.CrashOnPanic}

@@ -69,6 +69,10 @@ type Config struct {
 	ConnMemory int64
 	Memory     *Budget
 
+	// Seed is a random number that peers must not know: where ids lie in tables depends on it, and nothing that can be
+	// seen from outside.
+	Seed uint64
+
 	// Hurry is set while connections run short: then clients have less time for their first frame.
 	Hurry atomic.Bool
 

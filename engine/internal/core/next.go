@@ -274,7 +274,7 @@ func (c *Conn) finishIdle(now time.Duration) {
 	case c.phase == halfEnd && now < c.patience():
 	case c.phase == halfEnd:
 		c.die(c.endOfStream())
-	case c.draining() && len(c.channels) == 0:
+	case c.draining() && c.channels.len() == 0:
 		c.die(&End{Clean: true})
 	case c.quit != nil:
 		c.part(now)
