@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 
-	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine"
 )
 
@@ -30,9 +29,9 @@ func runWith(
 	return res, nil
 }
 
-// FileServer has cfg serve a file, which it sends with frames as long as they can be.
+// FileServer has cfg serve a file, which it sends with frames as long as SendFile has them.
 func FileServer(cfg ServerConfig, path string) ServerConfig {
-	cfg.File, cfg.SendQueue, cfg.FrameSize = path, fileQueue, codec.MaxData // also of files that are read
+	cfg.File, cfg.SendQueue, cfg.FrameSize = path, fileQueue, fileFrame // also of files that are read
 	return cfg
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -75,7 +76,7 @@ type Config struct {
 	Profile Profile
 
 	// FrameSize is the longest DATA payload sent, in bytes, if the peer takes as much. Small frames let
-	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 65,536 for files that leave by
+	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 61,440 for files that leave by
 	// sendfile(2); the most is 1 MiB.
 	FrameSize int
 
@@ -255,7 +256,7 @@ func (c *Config) loopConfig(p *pool.Pool) *loop.Config {
 		MaxWindow: c.MaxWindow, ConnWindow: c.ConnWindow, ConnMemory: c.ConnMemory,
 		Memory: core.NewBudget(c.Memory, nil), Compression: c.Compression,
 		Credentials: c.Credentials, WantCredentials: c.Authorize != nil, Software: software,
-		Pool: p, Timeouts: c.Timeouts.core(),
+		Pool: p, Timeouts: c.Timeouts.core(), Seed: rand.Uint64(),
 	}
 	cc.Prepare()
 	return &loop.Config{Core: cc, Logger: c.Logger, CrashOnPanic: c.CrashOnPanic}

@@ -40,10 +40,8 @@ func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if *only != "" {
 		o.Only = strings.Split(*only, ",")
 	}
-	if o.Bench.Conns > epollFrom {
-		o.Bench.Client.Backend = engine.Epoll
-	}
-	o.Server.MaxChannels = max(65536, o.Bench.Channels)
+	o.Bench.Client.Backend = bench.ClientBackend(o.Bench.Conns)
+	o.Server.MaxChannels = max(bench.MinMaxChannels, o.Bench.Channels)
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}

@@ -68,9 +68,9 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
 	c.empty = 0
 	c.arena.Opened.Add(1)
 	if c.channels == nil {
-		c.channels = make(map[uint32]uint32)
+		c.channels = newIDTable(c.cfg.Seed)
 	}
-	c.channels[r.id] = h.Slot
+	c.channels.put(r.id, h.Slot)
 	c.control(h.Slot, sendOpen)
 	c.startTimer(now, h.Slot, openingTimer)
 }

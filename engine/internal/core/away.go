@@ -65,7 +65,7 @@ func (c *Conn) Quit(now time.Duration, end *End) {
 	if linger := now + c.cfg.Timeouts.linger; c.phase == running || linger < c.until {
 		c.until = linger
 	}
-	for _, slot := range c.channels {
+	for _, slot := range c.channels.all {
 		r := c.arena.records.at(slot)
 		r.gate.set(r.gate.generation(), gateShut|gateClosed)
 	}
@@ -78,7 +78,7 @@ func (c *Conn) part(now time.Duration) {
 		return // the peer owes an ACK or a grant
 	}
 	c.parted = true
-	for _, slot := range c.channels {
+	for _, slot := range c.channels.all {
 		if c.arena.records.at(slot).flags&appClosed == 0 {
 			c.failWith(now, c.quit)
 			return

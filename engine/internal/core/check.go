@@ -9,17 +9,17 @@ const checkedChannels = 64
 
 // check verifies what must hold between two calls.
 func (c *Conn) check() {
-	if c.phase >= failing && len(c.channels) > 0 {
+	if c.phase >= failing && c.channels.len() > 0 {
 		panic("core: channels on a connection that has ended")
 	}
-	if len(c.channels) > checkedChannels {
+	if c.channels.len() > checkedChannels {
 		return
 	}
 	if err := c.checkWindows(); err != nil {
 		panic(fmt.Sprintf("core: the connection's windows: %v", err))
 	}
 	accepted, booked := uint32(0), 0
-	for id, slot := range c.channels {
+	for id, slot := range c.channels.all {
 		r := c.arena.records.at(slot)
 		if err := c.checkChannel(slot, r); err != nil {
 			panic(fmt.Sprintf("core: channel %d, %v: %v", id, r.state, err))
@@ -32,8 +32,8 @@ func (c *Conn) check() {
 		}
 		booked += counted(int(r.gate.word.Load()&gateQueued)) + c.grown(r)
 	}
-	if accepted > c.accepted || int(c.opened) != len(c.channels)-int(accepted) {
-		panic(fmt.Sprintf("core: %d channels, %d of the peer's in %d slots, %d ours", len(c.channels), accepted,
+	if accepted > c.accepted || int(c.opened) != c.channels.len()-int(accepted) {
+		panic(fmt.Sprintf("core: %d channels, %d of the peer's in %d slots, %d ours", c.channels.len(), accepted,
 			c.accepted, c.opened))
 	}
 	// What applications keep, and reservations of channels not opened yet, may come on top.

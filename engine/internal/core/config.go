@@ -23,7 +23,7 @@ type Config struct {
 	// has a share; see package sched.
 	StrictPriority bool
 
-	// BatchBytes is how much one batch holds at most, unless a single frame is larger; 0 means 65,600. Less is for
+	// BatchBytes is how much one batch holds at most, unless a single frame is larger; 0 means 65,160. Less is for
 	// simulations, and not below what control frames need.
 	BatchBytes int
 
@@ -68,6 +68,10 @@ type Config struct {
 	// larger than at their start; 0 means 64 MiB. Memory, if not nil, bounds all connections together.
 	ConnMemory int64
 	Memory     *Budget
+
+	// Seed is a random number that peers must not know: where ids lie in tables depends on it, and nothing that can be
+	// seen from outside.
+	Seed uint64
 
 	// Hurry is set while connections run short: then clients have less time for their first frame.
 	Hurry atomic.Bool

@@ -25,15 +25,15 @@ type Conn struct {
 	meter    meter  // of it
 
 	// Channels.
-	channels map[uint32]uint32 // id to slot of those that are not closed
-	lastID   uint32            // the one of them found last, and its slot: frames of a channel often
-	lastSlot uint32            // come in a row
-	nextID   uint64            // of the channel we open next; beyond 2^32-1 none is left
-	sentID   uint32            // the highest id an OPEN was sent for
-	peerID   uint32            // the highest id the peer opened
-	accepted uint32            // slots held by channels the peer opened
-	opened   uint32            // channels this side opened that are not closed
-	pending  Handle            // Opened was reported for it, and not answered yet
+	channels *idTable // those that are not closed
+	lastID   uint32   // the one of them found last, and its slot: frames of a channel often
+	lastSlot uint32   // come in a row
+	nextID   uint64   // of the channel we open next; beyond 2^32-1 none is left
+	sentID   uint32   // the highest id an OPEN was sent for
+	peerID   uint32   // the highest id the peer opened
+	accepted uint32   // slots held by channels the peer opened
+	opened   uint32   // channels this side opened that are not closed
+	pending  Handle   // Opened was reported for it, and not answered yet
 	timers   [numLists]timerList
 	soon     *soon // nil until it is needed
 
@@ -130,7 +130,7 @@ func (c *Conn) Over() bool { return c.phase == over }
 func (c *Conn) WantsInput() bool { return c.phase != halfEnd && c.phase != over }
 
 // Channels is how many channels are open, opening or closing.
-func (c *Conn) Channels() int { return len(c.channels) }
+func (c *Conn) Channels() int { return c.channels.len() }
 
 // HasEvents returns whether Step has something to report that needs no more bytes.
 func (c *Conn) HasEvents() bool { return c.events.first != 0 || c.news != 0 }
@@ -232,7 +232,7 @@ func (c *Conn) finish(end *End) {
 // from outside.
 func (c *Conn) slots(match func(id, slot uint32) bool) []uint32 {
 	var out []uint32
-	for id, slot := range c.channels {
+	for id, slot := range c.channels.all {
 		if match(id, slot) {
 			out = append(out, slot)
 		}
@@ -265,7 +265,7 @@ func (c *Conn) close(slot uint32) {
 	if c.queue.Remove(c.arena.flows, slot); c.queue.OnlyControl() {
 		c.out.stalled = false // nothing waits for the connection's window any more
 	}
-	delete(c.channels, r.id)
+	c.channels.drop(r.id)
 	c.lastID, c.lastSlot = 0, 0
 }
 

@@ -12,7 +12,7 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 	switch {
 	case c.phase >= failing:
 		c.phase = over
-	case c.phase == halfEnd && len(c.channels) == 0:
+	case c.phase == halfEnd && c.channels.len() == 0:
 		c.die(c.endOfStream())
 	case err != nil:
 		c.die(&End{Code: codec.Internal, Err: err})
@@ -34,7 +34,7 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 // patience is until when a half-ended connection without anything to send waits for more: who sent just now
 // may be about to go on, and who was just asked, to answer.
 func (c *Conn) patience() time.Duration {
-	if c.quit != nil || len(c.channels) == 0 {
+	if c.quit != nil || c.channels.len() == 0 {
 		return 0
 	}
 	return max(c.spoke, c.received) + c.cfg.Timeouts.patience
@@ -43,9 +43,9 @@ func (c *Conn) patience() time.Duration {
 // endOfStream is the end of a connection whose transport ended and that no ERROR explained.
 func (c *Conn) endOfStream() *End {
 	switch {
-	case c.quit != nil && len(c.channels) > 0:
+	case c.quit != nil && c.channels.len() > 0:
 		return c.quit
-	case c.cut || len(c.channels) > 0:
+	case c.cut || c.channels.len() > 0:
 		return &End{Code: codec.Internal, Err: io.ErrUnexpectedEOF}
 	case c.draining(), c.quit != nil:
 		return &End{Clean: true}

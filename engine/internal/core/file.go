@@ -24,16 +24,14 @@ const (
 	// fileCost is what a range of a file counts in a queue: it holds no bytes, but a descriptor.
 	fileCost = Allowance
 
-	// fileFrame is the longest DATA payload that leaves as a range, in bytes, unless FrameSize is given. It is
-	// what a batch holds anyway, so that nobody waits longer for it, and what all extended peers accept.
-	fileFrame = 64 << 10
+	// fileFrame is the longest DATA payload that leaves as a range, in bytes, unless FrameSize is given. With its
+	// header it is one batch, so that nobody waits longer for it, and one packet of the loopback (batchBytes); and
+	// its pages are one pipe's full, also where the range begins amid a page: that is what sendfile(2) moves at once.
+	fileFrame = 60 << 10
 
-	// probeBytes is of how much of a file the first and the last page are asked for before it is sent, in
-	// bytes: asking for each frame would cost a tenth of sending it.
-	probeBytes = 256 << 10
-
-	// fetchBytes is how much of a file is fetched at once, in bytes.
-	fetchBytes = 512 << 10
+	// aheadBytes is of how much of a file the first and the last page are asked for before it is sent, and how
+	// much is fetched at once, in bytes: asking for each frame would cost a tenth of sending it.
+	aheadBytes = 512 << 10
 )
 
 // fileRange is the rest of a range that waits to be sent.
@@ -121,12 +119,11 @@ func (c *Conn) prepareFile(now time.Duration, slot uint32, r *record, n int) (re
 	if f.off+int64(n) <= f.known {
 		return true, nil
 	}
-	size := int(min(f.left, int64(max(probeBytes, n))))
+	size := int(min(f.left, int64(max(aheadBytes, n))))
 	if ready, err = f.file.Probe(f.off, size); err != nil {
 		return false, err
 	}
 	if !ready {
-		size = int(min(f.left, int64(max(fetchBytes, n))))
 		f.file.Retain()
 		c.arena.Fetches = append(c.arena.Fetches, Fetch{r.handle(slot), f.file, f.off, size})
 		r.flags |= fetching

@@ -167,7 +167,7 @@ func (c *Conn) greet(now time.Duration, f *codec.Frame, ev *Event) (more bool) {
 		return false
 	}
 	c.out.meet(0)
-	for _, slot := range c.channels { // ours: whatever was announced, it knows of one window only
+	for _, slot := range c.channels.all { // ours: whatever was announced, it knows of one window only
 		c.arena.records.at(slot).in.open(c.cfg.StartWindow)
 	}
 	c.profile.Store(profileKnown)

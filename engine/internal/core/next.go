@@ -221,8 +221,8 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 		c.control(slot, sendFin)
 	case r.first == 0 && r.flags&finWanted != 0:
 		c.sentFin(slot, r)
-	case !more:
-		c.ready(now, slot, r) // it waits for window, if for anything
+	case r.first != 0 && !more:
+		c.ready(now, slot, r) // it waits for window
 	}
 	return fit
 }
@@ -274,7 +274,7 @@ func (c *Conn) finishIdle(now time.Duration) {
 	case c.phase == halfEnd && now < c.patience():
 	case c.phase == halfEnd:
 		c.die(c.endOfStream())
-	case c.draining() && len(c.channels) == 0:
+	case c.draining() && c.channels.len() == 0:
 		c.die(&End{Clean: true})
 	case c.quit != nil:
 		c.part(now)

@@ -22,11 +22,14 @@ type sender struct {
 	frames  []codec.Header // of DATA, that left and were not looked at
 }
 
-const plenty = 8 << 20
+const (
+	plenty     = 8 << 20
+	fourFrames = 4 * (codec.HeaderSize + 16384) // that a batch is of
+)
 
 // newSender opens a channel of each priority, over a connection with such a window; 0 is a base connection.
 func newSender(tb testing.TB, cfg *Config, window uint32, priorities ...uint8) *sender {
-	cfg.Pool = new(pool.Pool)
+	cfg.Pool, cfg.BatchBytes = new(pool.Pool), fourFrames
 	cfg.ConnMemory = 1 << 40
 	cfg.Prepare()
 	s := &sender{tb: tb, conn: new(Conn)}
@@ -192,7 +195,7 @@ func TestPriorityOnABaseConnection(t *testing.T) {
 	s.fill(s.handles...)
 	s.want(99, "5 5 5 5 3 3 3 3 1 1 1 1") // all that the windows hold
 
-	cfg := &Config{Profile: BaseOnly, StrictPriority: true, Pool: new(pool.Pool)}
+	cfg := &Config{Profile: BaseOnly, StrictPriority: true, BatchBytes: fourFrames, Pool: new(pool.Pool)}
 	cfg.Prepare()
 	c := &sender{tb: t, conn: new(Conn)}
 	c.conn.Init(0, cfg, NewArena(3, cfg), true)

@@ -220,7 +220,7 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 func (c *Conn) lookup(id uint32) (state, uint32, *record) {
 	slot, ok := c.lastSlot, id == c.lastID && id != 0
 	if !ok {
-		slot, ok = c.channels[id]
+		slot, ok = c.channels.get(id)
 	}
 	if ok {
 		c.lastID, c.lastSlot = id, slot
@@ -279,9 +279,9 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 		r.out = outflow(o.Window)
 	}
 	if c.channels == nil {
-		c.channels = make(map[uint32]uint32)
+		c.channels = newIDTable(c.cfg.Seed)
 	}
-	c.channels[f.Channel] = h.Slot
+	c.channels.put(f.Channel, h.Slot)
 	c.accepted++
 	c.empty = 0
 	c.pending = h
@@ -315,7 +315,7 @@ func (c *Conn) recvData(now time.Duration, f *codec.Frame, slot uint32, r *recor
 		c.settle(now, slot, r)
 	}
 	if !deaf {
-		*ev = Event{Kind: DataReceived, Channel: r.handle(slot), Data: f.Payload, Fin: fin}
+		ev.data(r.handle(slot), f.Payload, fin)
 	}
 }
 

@@ -72,7 +72,7 @@ func (c *Conn) nextBeat() time.Duration {
 
 // idleEnd is when a connection without channels has been so for too long.
 func (c *Conn) idleEnd(now time.Duration) time.Duration {
-	if c.cfg.Timeouts.Idle == 0 || len(c.channels) > 0 || !c.peer.greeted || c.draining() {
+	if c.cfg.Timeouts.Idle == 0 || c.channels.len() > 0 || !c.peer.greeted || c.draining() {
 		return never
 	}
 	if c.empty == 0 {
