@@ -27,6 +27,7 @@ type conn struct {
 	isUnsettled bool        // among Loop.unsettled
 	deaf        bool        // bytes are not wanted
 	heardAll    bool        // no more bytes can come
+	halfOpen    bool        // the peer has ended its direction: see poll
 	closed      bool        // Close was called
 	gone        bool        // Gone was said
 	fd          int         // to close when nothing is under way
@@ -72,8 +73,19 @@ func (c *conn) needs() request {
 		return poll
 	case !c.deaf && !c.heardAll && c.under&receive == 0:
 		return receive
-	case c.deaf && c.under&receive != 0 && c.under&cancel == 0:
+	case c.under&cancel == 0 && c.toCancel() != 0:
 		return cancel
+	}
+	return 0
+}
+
+// toCancel returns a request of a connection that goes on, but has no use for it.
+func (c *conn) toCancel() request {
+	switch {
+	case c.deaf && c.under&receive != 0:
+		return receive
+	case c.rest == nil && c.halfOpen && c.under&poll != 0:
+		return poll
 	}
 	return 0
 }
@@ -100,12 +112,22 @@ func (c *conn) queue(r request) bool {
 	case r == receive:
 		return c.l.ring.Recv(c.fd, data)
 	case r == poll:
-		return c.l.ring.Poll(c.fd, unix.POLLOUT, data)
+		return c.poll(data)
 	case c.closed:
 		return c.l.ring.Cancel(c.fd, data)
 	default:
-		return c.l.ring.CancelOne(receive.data(c.slot.n, c.slot.gen), data)
+		return c.l.ring.CancelOne(c.toCancel().data(c.slot.n, c.slot.gen), data)
 	}
+}
+
+// poll queues the request that waits for room in the socket. Whatever it asks for, it completes when the peer has ended
+// its direction (POLLRDHUP). That lasts, so one that completes again and again is used then: at once, and each time
+// when there is room after the socket was full.
+func (c *conn) poll(data uint64) bool {
+	if c.halfOpen {
+		return c.l.ring.Watch(c.fd, unix.POLLOUT, data)
+	}
+	return c.l.ring.Poll(c.fd, unix.POLLOUT, data)
 }
 
 // end closes the descriptor: nothing is under way.
@@ -130,7 +152,10 @@ func (c *conn) complete(r request, e ring.CQE, more bool) {
 		c.l.sends--
 		c.sentBatch(e)
 	case poll:
-		if !c.closed && c.err == nil {
+		if e.Res&unix.POLLOUT == 0 {
+			c.halfOpen = true
+		}
+		if c.rest != nil && c.err == nil {
 			c.write()
 		}
 	}
@@ -226,19 +251,22 @@ func (c *conn) sentBatch(e ring.CQE) {
 
 // write goes on with the rest of a batch, and with the connection when it is out.
 func (c *conn) write() {
-	n, err := c.Write(c.rest, c.sent, &c.l.pieces)
-	if err != nil {
-		c.fail(err)
-		return
+	for done := false; !done; {
+		n, err := c.Write(c.rest, c.sent, &c.l.pieces)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		done = c.sent+n == c.rest.Len()
+		if c.sent += n; done {
+			c.rest = nil
+			c.unsettle()
+		}
+		if c.Conn.Sent(n); !done && (n == 0 || !c.halfOpen) {
+			return
+		}
 	}
-	done := c.sent+n == c.rest.Len()
-	if c.sent += n; done {
-		c.rest = nil
-	}
-	c.Conn.Sent(n)
-	if done {
-		c.Conn.Writable()
-	}
+	c.Conn.Writable()
 }
 
 // fail notes that the socket is of no use any more. The connection is told when the turn is over.
