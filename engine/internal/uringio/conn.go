@@ -177,6 +177,8 @@ func (c *conn) received(e ring.CQE, more bool) {
 	case err == nil && e.Res > 0:
 	case err == unix.ENOBUFS:
 		c.l.Counters.NoBuffers.Add(1)
+	case err == unix.ECANCELED && c.err != nil && c.deaf: // nothing will be heard any more
+		c.l.broken = append(c.l.broken, c)
 	case err == unix.ECANCELED || err == unix.EAGAIN || err == unix.EINTR || err == unix.ENOMEM:
 	default:
 		if c.heardAll = true; c.err != nil {
@@ -282,7 +284,7 @@ func (c *conn) fail(err error) {
 func (c *conn) fallSilent() {
 	switch {
 	case c.closed:
-	case c.under&receive != 0 && !c.deaf:
+	case !c.heardAll && !c.deaf:
 		unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	default:
 		c.Conn.Closed(c.err)

@@ -38,11 +38,6 @@ const (
 	hiccup = time.Millisecond
 )
 
-// Size is how large the ring of a loop is.
-var Size = ring.Config{
-	Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, Sends: turnCompletions,
-}
-
 // Counters count what should be rare. They may be read from any goroutine.
 type Counters struct {
 	NoBuffers atomic.Uint64 // times that a connection found no buffer to receive into
@@ -61,6 +56,7 @@ type Loop struct {
 	more   bool // there may be more completions than were reaped
 	others int  // completions of the last turn, but for sends
 	sends  int  // under way
+	behind bool // requests found no room in the queue
 	pieces evloop.Pieces
 
 	conns     []*conn // by slot
@@ -87,7 +83,14 @@ const never = time.Duration(1<<63 - 1)
 
 // New returns a loop whose Serve is still to be called.
 func New(cfg *loop.Config) (*Loop, error) {
-	r, err := ring.New(Size)
+	return newSized(cfg, ring.Config{
+		Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, Sends: turnCompletions,
+	})
+}
+
+// newSized is New with a ring of that size.
+func newSized(cfg *loop.Config, size ring.Config) (*Loop, error) {
+	r, err := ring.New(size)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +105,21 @@ func New(cfg *loop.Config) (*Loop, error) {
 	return l, nil
 }
 
-// Discard implements evloop.Server.
+// Discard implements evloop.Server. What is left if the kernel has failed, or if the loop was never served, ends here.
 func (l *Loop) Discard() error {
 	l.ring.Close()
+	for _, c := range l.conns {
+		if c != nil {
+			unix.Close(c.fd)
+			c.bye()
+		}
+	}
+	for _, a := range l.listeners {
+		if a.Acceptor != nil {
+			unix.Close(a.FD)
+		}
+	}
+	l.conns, l.listeners = nil, nil
 	return os.NewSyscallError("close", unix.Close(l.event))
 }
 
@@ -173,7 +188,7 @@ func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 		l.look()
 	}
 	next := min(l.alarm, l.watch)
-	if l.more || next <= now {
+	if l.more || l.behind || next <= now {
 		return 0, 0
 	}
 	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
@@ -217,7 +232,7 @@ func (l *Loop) end(end core.End) {
 	deadline := l.Loop.Since() + lastWait
 	for l.settle(); len(l.free) < len(l.conns) || l.listening(); l.settle() {
 		left := deadline - l.Loop.Since()
-		if left <= 0 || l.enter(uint32(l.sends)+1, left) != nil {
+		if left <= 0 || l.enter(1, left) != nil {
 			return
 		}
 		n := l.ring.Reap(l.cqes[:])
@@ -265,21 +280,26 @@ func (l *Loop) report() {
 }
 
 // settle has the requests queued that connections and listeners need. Those that find the queue full, even after it
-// was submitted, are for the next turn.
+// was submitted, are for the next turn, which comes at once.
 func (l *Loop) settle() {
+	l.behind = false
 	for len(l.unsettled) > 0 {
 		c := l.unsettled[len(l.unsettled)-1]
 		if !c.settle() && (l.enter(0, 0) != nil || !c.settle()) {
+			l.behind = true
 			break
 		}
 		c.isUnsettled = false
 		l.unsettled = l.unsettled[:len(l.unsettled)-1]
 	}
 	for _, a := range l.listeners {
-		a.settle()
+		if !a.settle() {
+			l.behind = true
+		}
 	}
 	if !l.watching {
 		l.watching = l.ring.Watch(l.event, unix.POLLIN, wake.data(0, 0))
+		l.behind = l.behind || !l.watching
 	}
 }
 
