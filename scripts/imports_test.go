@@ -24,14 +24,26 @@ var allowed = map[string][]string{
 	"engine/internal/loop":  {"codec", "pool", "engine/internal/core"},
 	"engine/internal/sock":  {"github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix"},
 	"engine/internal/netio": {"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/sock", "golang.org/x/sys/unix"},
+	"engine/internal/evloop": {
+		"engine/internal/core", "engine/internal/disk", "engine/internal/loop", "engine/internal/sock", "golang.org/x/sys/unix",
+	},
+	"engine/internal/evloop/evlooptest": {
+		"codec", "pool", "engine/internal/core", "engine/internal/evloop", "engine/internal/loop", "engine/internal/sock",
+		"go.uber.org/goleak", "golang.org/x/sys/unix",
+	},
 	"engine/internal/epollio": {
-		"codec", "pool", "engine/internal/core", "engine/internal/disk", "engine/internal/loop", "engine/internal/sock",
+		"codec", "engine/internal/core", "engine/internal/evloop", "engine/internal/loop",
 		"github.com/panjf2000/gnet/v2/pkg/errors", "github.com/panjf2000/gnet/v2/pkg/netpoll",
 		"github.com/panjf2000/gnet/v2/pkg/queue", "github.com/panjf2000/gnet/v2/pkg/socket", "golang.org/x/sys/unix",
 	},
+	"engine/internal/uringio": {
+		"codec", "pool", "engine/internal/core", "engine/internal/evloop", "engine/internal/loop", "engine/internal/uringio/ring", "golang.org/x/sys/unix",
+	},
+	"engine/internal/uringio/ring": {"golang.org/x/sys/unix"},
 	"engine": {
 		"codec", "pool", "engine/internal/core", "engine/internal/loop", "engine/internal/gate", "engine/internal/sock",
-		"engine/internal/disk", "engine/internal/netio", "engine/internal/epollio", "github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
+		"engine/internal/disk", "engine/internal/netio", "engine/internal/evloop", "engine/internal/epollio", "engine/internal/uringio",
+		"github.com/panjf2000/gnet/v2/pkg/logging", "golang.org/x/sys/unix",
 	},
 	"engine/builtin": {"engine", "pool"},
 	"engine/file":    {"engine"},

@@ -11,7 +11,6 @@ import (
 	"github.com/sscd-io/sscd/bench"
 	"github.com/sscd-io/sscd/bench/tune"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
-	"github.com/sscd-io/sscd/engine"
 )
 
 // tuneServer is sscd-bench tune.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sscd-io/sscd/engine/internal/evloop/evlooptest"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
@@ -15,10 +16,10 @@ var callNothing = loop.Op{Kind: loop.Call, Func: func() {}}
 
 // A loop that can't be made leaves nothing behind, whichever descriptor is missing.
 func TestNewFails(t *testing.T) {
-	cfg := newRig(t, 0).cfg
+	cfg := newRig(t, 0).Cfg
 	for spare := range 4 { // epoll, eventfd, timerfd, eventfd
-		before := descriptors(t)
-		enough := shortOf(t, spare)
+		before := evlooptest.Descriptors(t)
+		enough := evlooptest.ShortOf(t, spare)
 		l, err := New(cfg)
 		enough()
 		if err == nil {
@@ -27,7 +28,7 @@ func TestNewFails(t *testing.T) {
 		} else if !errors.Is(err, unix.EMFILE) {
 			t.Errorf("with %d descriptors: %v", spare, err)
 		}
-		if after := descriptors(t); after != before {
+		if after := evlooptest.Descriptors(t); after != before {
 			t.Errorf("with %d descriptors: %d are open after the error, %d before", spare, after, before)
 		}
 	}
@@ -35,17 +36,17 @@ func TestNewFails(t *testing.T) {
 
 // A loop whose Serve is never called is given back by Discard.
 func TestDiscard(t *testing.T) {
-	cfg := newRig(t, 0).cfg
-	before := descriptors(t)
+	cfg := newRig(t, 0).Cfg
+	before := evlooptest.Descriptors(t)
 	l, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if descriptors(t) == before {
+	if evlooptest.Descriptors(t) == before {
 		t.Error("a loop without descriptors")
 	}
 	l.Discard()
-	if after := descriptors(t); after != before {
+	if after := evlooptest.Descriptors(t); after != before {
 		t.Errorf("%d descriptors after, %d before", after, before)
 	}
 }
@@ -55,14 +56,13 @@ func TestThePollerFails(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
 	served := make(chan error, 1)
-	r.runs = true
-	go func() { served <- l.Serve() }()
-	d, resting := r.listen("127.0.0.1:0"), r.listen("127.0.0.1:0")
-	r.inside(l, func() { resting.rest(unix.EMFILE) })
-	m, p := r.join(l)
-	p.say(opens(1))
-	p.want("ACK 1")
-	r.inside(l, func() { // from now on the poller waits for something that is no epoll descriptor
+	r.StartWith(0, func(err error) { served <- err })
+	d, resting := r.Listen("127.0.0.1:0"), r.Listen("127.0.0.1:0")
+	r.Inside(l, func() { l.Unlisten(resting.Acceptor, false) })
+	m, p := r.Join(l)
+	p.Say(evlooptest.Opens(1))
+	p.Want("ACK 1")
+	r.Inside(l, func() { // from now on the poller waits for something that is no epoll descriptor
 		if err := unix.Dup3(l.timer, epollDescriptor(l), unix.O_CLOEXEC); err != nil {
 			t.Error(err)
 		}
@@ -70,14 +70,14 @@ func TestThePollerFails(t *testing.T) {
 	if err := <-served; !errors.Is(err, unix.EINVAL) {
 		t.Errorf("Serve: %v", err)
 	}
-	r.wait("the end", m.gone)
-	if !errors.Is(m.end.Err, unix.EINVAL) {
-		t.Errorf("the end: %+v", m.end)
+	r.Wait("the end", m.Over)
+	if !errors.Is(m.End.Err, unix.EINVAL) {
+		t.Errorf("the end: %+v", m.End)
 	}
-	p.wantEnd()
-	for _, d := range []*door{d, resting} {
+	p.WantEnd()
+	for _, d := range []*evlooptest.Door{d, resting} {
 		d.Close()
-		if alive(d.fd) {
+		if evlooptest.Alive(d.FD) {
 			t.Error("a listening socket is open")
 		}
 	}

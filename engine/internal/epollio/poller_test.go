@@ -3,8 +3,6 @@
 package epollio
 
 import (
-	"fmt"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
+	"github.com/sscd-io/sscd/engine/internal/evloop/evlooptest"
 	"github.com/sscd-io/sscd/engine/internal/loop"
 )
 
@@ -42,7 +41,7 @@ func TestOneTriggerForABurst(t *testing.T) {
 			t.Errorf("%d wakes for a burst of 10,000", n)
 		}
 		release()
-		r.inside(l, func() {
+		r.Inside(l, func() {
 			if done != 10_000 {
 				t.Errorf("%d of 10,000 done", done)
 			}
@@ -63,24 +62,24 @@ func TestOneTriggerForABurst(t *testing.T) {
 func TestADescriptorIsNotReusedInItsBatch(t *testing.T) {
 	r := serve(t, 1)
 	l := r.loops[0]
-	a, pa := r.join(l)
-	b, pb := r.join(l)
-	pa.say(opens(1))
-	pa.want("ACK 1")
-	pb.say(opens(1))
-	pb.want("ACK 1")
+	a, pa := r.Join(l)
+	b, pb := r.Join(l)
+	pa.Say(evlooptest.Opens(1))
+	pa.Want("ACK 1")
+	pb.Say(evlooptest.Opens(1))
+	pb.Want("ACK 1")
 
 	came := make(chan int, 1)
-	r.inside(l, func() {
-		a.onData = func(core.Handle, []byte) { // in a's event: b ends, and somebody new comes
-			b.lc.Abort(core.End{Code: codec.Cancelled})
-			b.lc.Closed(nil)
-			p := pair(t)
-			if open, reused := alive(b.fd), p[0] == b.fd || p[1] == b.fd; !open || reused {
+	r.Inside(l, func() {
+		a.OnData = func(core.Handle, []byte) { // in a's event: b ends, and somebody new comes
+			b.LC.Abort(core.End{Code: codec.Cancelled})
+			b.LC.Closed(nil)
+			p := evlooptest.Pair(t)
+			if open, reused := evlooptest.Alive(b.FD), p[0] == b.FD || p[1] == b.FD; !open || reused {
 				t.Errorf("in the batch in which it ended the descriptor is open: %v, somebody else's: %v", open, reused)
 			}
-			c := r.newMember()
-			if err := l.Attach(p[0], &c.lc, c, false, false); err != nil {
+			c := r.NewMember()
+			if err := l.Attach(p[0], &c.LC, c, false, false); err != nil {
 				t.Error(err)
 			}
 			came <- p[1]
@@ -88,111 +87,56 @@ func TestADescriptorIsNotReusedInItsBatch(t *testing.T) {
 	})
 	release := r.hold(l)
 	defer release()
-	pa.say(frame(codec.Data, 1, []byte("end b"))) // both are ready when the loop looks, a first
-	pb.say(frame(codec.Data, 1, []byte("x")))
+	pa.Say(evlooptest.Frame(codec.Data, 1, []byte("end b"))) // both are ready when the loop looks, a first
+	pb.Say(evlooptest.Frame(codec.Data, 1, []byte("x")))
 	release()
-	r.wait("the end of b", b.gone)
+	r.Wait("the end of b", b.Over)
 	other := <-came
-	until(t, "the descriptor to be closed", func() bool { return !alive(b.fd) })
-	pc := newPeer(t, other)
-	pc.say(opens(1)) // who came in between is not disturbed
-	pc.want("ACK 1")
-	pc.ask("are you there")
-	pa.close()
-	r.wait("the end of a", a.gone)
+	evlooptest.Until(t, "the descriptor to be closed", func() bool { return !evlooptest.Alive(b.FD) })
+	pc := evlooptest.NewPeer(t, other)
+	pc.Say(evlooptest.Opens(1)) // who came in between is not disturbed
+	pc.Want("ACK 1")
+	pc.Ask("are you there")
+	pa.Close()
+	r.Wait("the end of a", a.Over)
 }
 
 // The same by hand, event by event, as the poller would deliver them.
 func TestEventsOfAClosedDescriptor(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
-	a, pa := r.join(l)
-	pa.close()
-	l.event(a.fd, unix.EPOLLIN|unix.EPOLLHUP, 0)
-	if a.end == nil || !alive(a.fd) {
-		t.Fatalf("a: end %v, descriptor open: %v", a.end, alive(a.fd))
+	a, pa := r.Join(l)
+	pa.Close()
+	l.event(a.FD, unix.EPOLLIN|unix.EPOLLHUP, 0)
+	if a.End == nil || !evlooptest.Alive(a.FD) {
+		t.Fatalf("a: end %v, descriptor open: %v", a.End, evlooptest.Alive(a.FD))
 	}
-	l.event(a.fd, unix.EPOLLHUP|unix.EPOLLERR, 0) // what the batch still has for it
+	l.event(a.FD, unix.EPOLLHUP|unix.EPOLLERR, 0) // what the batch still has for it
 	l.endOfBatch(nil)
-	if alive(a.fd) {
+	if evlooptest.Alive(a.FD) {
 		t.Error("the descriptor is open after the batch")
 	}
 
 	// The next connection has the number, and the poller still has something for it: only "look".
-	p := pair(t)
-	if p[1] == a.fd {
+	p := evlooptest.Pair(t)
+	if p[1] == a.FD {
 		p[0], p[1] = p[1], p[0]
 	}
-	if p[0] != a.fd {
-		t.Fatalf("%v does not reuse %d", p, a.fd)
+	if p[0] != a.FD {
+		t.Fatalf("%v does not reuse %d", p, a.FD)
 	}
-	b, pb := r.attach(l, p[0]), newPeer(t, p[1])
+	b, pb := r.Attach(l, p[0]), evlooptest.NewPeer(t, p[1])
 	for _, ev := range []uint32{unix.EPOLLHUP, unix.EPOLLERR, unix.EPOLLOUT, unix.EPOLLIN | unix.EPOLLHUP | unix.EPOLLERR} {
-		l.event(b.fd, ev, 0)
+		l.event(b.FD, ev, 0)
 		l.endOfBatch(nil)
-		if b.end != nil {
+		if b.End != nil {
 			t.Fatalf("event %#x of a predecessor ended a connection", ev)
 		}
 	}
-	pb.say(opens(1))
-	l.event(b.fd, unix.EPOLLIN, 0)
-	pb.want("ACK 1")
+	pb.Say(evlooptest.Opens(1))
+	l.event(b.FD, unix.EPOLLIN, 0)
+	pb.Want("ACK 1")
 	l.event(9999, unix.EPOLLIN, 0) // nobody's
-}
-
-// A peer sends all it has, ends its direction and reads late: it gets everything all the same.
-func TestAHalfClosedPeerGetsEverything(t *testing.T) {
-	r := serve(t, 1)
-	l := r.loops[0]
-	const channels, each = 40, 60_000
-	for _, tcp := range []bool{false, true} {
-		m, p := r.join(l)
-		if tcp {
-			m, p = r.joinTCP(l)
-		}
-		go func() {
-			all := opens(channels)
-			for i := range channels {
-				all = append(all, frame(codec.Data, uint32(2*i+1), pattern(each, i))...)
-			}
-			if _, err := p.nc.Write(all); err != nil {
-				t.Error(err)
-			}
-			p.nc.(interface{ CloseWrite() error }).CloseWrite()
-		}()
-		until(t, "the end of the peer's direction", func() bool {
-			seen := false
-			r.inside(l, func() { seen = m.conn().deaf || m.end != nil })
-			return seen
-		})
-		got := make(map[string][]byte)
-		for {
-			kind, payload, err := p.read()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			got[kind] = append(got[kind], payload...)
-		}
-		for i := range channels {
-			name := fmt.Sprint("DATA ", 2*i+1)
-			if string(got[name]) != string(pattern(each, i)) {
-				t.Errorf("tcp %v: %s: %d of %d bytes, or others", tcp, name, len(got[name]), each)
-			}
-		}
-		r.wait("the end", m.gone)
-	}
-}
-
-// endlessly makes the member send on all its channels for ever, as fast as the socket takes it.
-func endlessly(m *member, block []byte) {
-	fill := func(ch core.Handle) {
-		for m.send(ch, block) == core.SendOK {
-		}
-	}
-	m.onOpened, m.onWritable = fill, fill
 }
 
 // A connection with endless output: it stops after its budget, and from within a run it goes on by what the
@@ -200,17 +144,17 @@ func endlessly(m *member, block []byte) {
 func TestEndlessOutputHasABudget(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
-	down, pd := r.joinTCP(l, func(fd int) { // takes megabytes before it is full
+	down, pd := r.JoinTCP(l, func(fd int) { // takes megabytes before it is full
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 4<<20)
 	})
-	endlessly(down, pattern(16384, 0))
-	all := opens(100)
+	down.Endlessly(evlooptest.Pattern(16384, 0))
+	all := evlooptest.Opens(100)
 	for i := range 100 {
-		all = append(all, grant(uint32(2*i+1), 1<<30)...)
+		all = append(all, evlooptest.Grant(uint32(2*i+1), 1<<30)...)
 	}
-	pd.say(all)
-	until(t, "the requests to arrive", func() bool {
-		n, err := unix.IoctlGetInt(down.fd, unix.TIOCINQ)
+	pd.Say(all)
+	evlooptest.Until(t, "the requests to arrive", func() bool {
+		n, err := unix.IoctlGetInt(down.FD, unix.TIOCINQ)
 		return err == nil && n == len(all)
 	})
 	const most = 256<<10 + 4*(codec.HeaderSize+16384)
@@ -219,14 +163,14 @@ func TestEndlessOutputHasABudget(t *testing.T) {
 	for turn := range 5 {
 		before := l.Loop.Stats.BytesOut.Load()
 		if turn == 0 {
-			l.event(down.fd, unix.EPOLLIN, 0)
+			l.event(down.FD, unix.EPOLLIN, 0)
 		} else {
 			l.endOfBatch(nil)
 		}
 		if n := l.Loop.Stats.BytesOut.Load() - before; n < 256<<10 || n > most {
 			t.Errorf("turn %d: %d bytes, want 262,144 to %d", turn, n, most)
 		}
-		if c := down.conn(); c.interest != readable || c.rest != nil {
+		if c := connOf(down); c.interest != readable || c.rest != nil {
 			t.Fatalf("turn %d: interest %b, rest %v: the socket has room", turn, c.interest, c.rest)
 		}
 		if n := r.wakes[0].Swap(0); n != 1 {
@@ -238,47 +182,12 @@ func TestEndlessOutputHasABudget(t *testing.T) {
 	}
 }
 
-// The same with the real poller: while one peer downloads without an end, another asks and is answered.
-func TestEndlessOutputStarvesNobody(t *testing.T) {
-	r := serve(t, 1)
-	l := r.loops[0]
-	down, pd := r.joinTCP(l)
-	r.inside(l, func() { endlessly(down, pattern(16384, 0)) })
-	_, pa := r.joinTCP(l)
-	pa.say(opens(1))
-	pa.want("ACK 1")
-	all := opens(50)
-	for i := range 50 {
-		all = append(all, grant(uint32(2*i+1), 1<<30)...)
-	}
-	pd.say(all)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		buf := make([]byte, 256<<10)
-		for {
-			if _, err := pd.nc.Read(buf); err != nil {
-				return
-			}
-		}
-	})
-	downloaded := l.Loop.Stats.BytesOut.Load
-	until(t, "the download", func() bool { return downloaded() > 1<<20 })
-	before := downloaded()
-	for range 50 {
-		pa.ask("is it my turn")
-	}
-	until(t, "the download, which nobody stopped", func() bool { return downloaded() > before+1<<20 })
-	pd.close()
-	wg.Wait()
-	r.wait("the end of the download", down.gone)
-}
-
 // sink is a transport that takes everything at once.
-type sink struct{ m *member }
+type sink struct{ m *evlooptest.Member }
 
-func (s sink) Submit(b *core.Batch) { s.m.lc.Sent(b.Len()) }
+func (s sink) Submit(b *core.Batch) { s.m.LC.Sent(b.Len()) }
 func (s sink) WantRead(bool)        {}
-func (s sink) Close()               { s.m.lc.Gone() }
+func (s sink) Close()               { s.m.LC.Gone() }
 func (s sink) LocalAddr() net.Addr  { return nil }
 func (s sink) RemoteAddr() net.Addr { return nil }
 
@@ -293,117 +202,55 @@ func TestARunDoesNotStarveSockets(t *testing.T) {
 	}
 	rounds, looks := 0, 0
 	stop := false
-	fill := func(to *member) func(core.Handle) {
+	fill := func(to *evlooptest.Member) func(core.Handle) {
 		return func(core.Handle) {
-			for rounds++; !stop && to.send(to.channels[0], make([]byte, 16000)) == core.SendOK; {
+			for rounds++; !stop && to.Send(to.Channels[0], make([]byte, 16000)) == core.SendOK; {
 			}
 		}
 	}
-	a, b := r.newMember(), r.newMember()
+	a, b := r.NewMember(), r.NewMember()
 	l.Loop.Enter()
-	for _, m := range []*member{a, b} {
-		l.Loop.Attach(&m.lc, sink{m}, m, false)
-		m.lc.Bytes(append(opens(1), grant(1, 1<<30)...))
+	for _, m := range []*evlooptest.Member{a, b} {
+		l.Loop.Attach(&m.LC, sink{m}, m, false)
+		m.LC.Bytes(append(evlooptest.Opens(1), evlooptest.Grant(1, 1<<30)...))
 	}
-	a.onWritable, b.onWritable = fill(b), fill(a)
+	a.OnWritable, b.OnWritable = fill(b), fill(a)
 	l.watch(always, func() { looks++ })
 	fill(a)(core.Handle{})
 	rounds = 0
 	l.Loop.Leave()
-	r.start()
-	until(t, "many rounds", func() bool {
+	r.Start()
+	evlooptest.Until(t, "many rounds", func() bool {
 		done := false
-		r.inside(l, func() {
+		r.Inside(l, func() {
 			if done = rounds > 300; done && !stop {
 				stop = true
 				if looks < rounds/10 {
 					t.Errorf("the poller looked at sockets %d times in %d rounds", looks, rounds)
 				}
-				l.forget(always)
+				forget(l, always)
 			}
 		})
 		return done
 	})
 }
 
-// Goroutines wake a loop that goes on by itself all the time, each again when it was heard: none waits in
-// vain, whichever way its wake takes.
-func TestNoWakeIsLost(t *testing.T) {
-	r := serve(t, 1)
-	l := r.loops[0]
-	down, pd := r.joinTCP(l)
-	r.inside(l, func() { endlessly(down, pattern(16384, 0)) })
-	pd.say(append(opens(1), grant(1, 1<<30)...))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for buf := make([]byte, 64<<10); ; {
-			if _, err := pd.nc.Read(buf); err != nil {
-				return
-			}
-		}
-	})
-	var posters sync.WaitGroup
-	for range 4 {
-		posters.Go(func() {
-			for range 500 {
-				select {
-				case <-l.Loop.Call(func() {}):
-				case <-time.After(patience):
-					t.Error("nobody looks at what was posted")
-					return
-				}
-			}
-		})
-	}
-	posters.Wait()
-	pd.close()
-	wg.Wait()
-	r.wait("the end of the download", down.gone)
-}
-
 // A connection that ends in a run amid a batch of events: its descriptor is closed afterwards.
 func TestEndInARunAmidABatch(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
-	m, _ := r.join(l)
+	m, _ := r.Join(l)
 	l.endOfBatch(nil)
 	l.Loop.Enter()
-	m.lc.Abort(core.End{Code: codec.Cancelled})
-	l.Loop.Touch(&m.lc)
+	m.LC.Abort(core.End{Code: codec.Cancelled})
+	l.Loop.Touch(&m.LC)
 	l.Loop.Leave()
 	l.event(l.again, unix.EPOLLIN, 0)
-	if m.end == nil || !alive(m.fd) {
-		t.Fatalf("end %v, descriptor open: %v", m.end, alive(m.fd))
+	if m.End == nil || !evlooptest.Alive(m.FD) {
+		t.Fatalf("end %v, descriptor open: %v", m.End, evlooptest.Alive(m.FD))
 	}
-	r.start()
-	until(t, "the descriptor to be closed", func() bool { return !alive(m.fd) })
-}
-
-// A deadline comes although nothing else happens; one that comes earlier than the timer that is set moves
-// it, and one that is put off does not disturb.
-func TestDeadlinesOnAnIdleLoop(t *testing.T) {
-	r := serve(t, 1, func(c *core.Config) {
-		c.Timeouts.FirstFrame, c.Timeouts.Keepalive = 50*time.Millisecond, 60*time.Millisecond
-	})
-	l := r.loops[0]
-	begin := time.Now()
-	silent, ps := r.join(l)
-	ps.wantEnd()
-	r.wait("the end", silent.gone)
-	if took := time.Since(begin); took < 50*time.Millisecond {
-		t.Errorf("ended after %v", took)
-	}
-	if silent.end.Code != codec.Timeout {
-		t.Errorf("the end: %+v", silent.end)
-	}
-	_, p := r.join(l) // and again, with a timer that has gone off before
-	begin = time.Now()
-	p.say(opens(1))
-	p.want("ACK 1")
-	p.want("PING 0")
-	if took := time.Since(begin); took < 60*time.Millisecond {
-		t.Errorf("the keep-alive beats after %v", took)
-	}
+	r.Start()
+	evlooptest.Until(t, "the descriptor to be closed", func() bool { return !evlooptest.Alive(m.FD) })
 }
 
 // The timer itself: set, set earlier, set later, set in the past, switched off, set again.
@@ -416,7 +263,7 @@ func TestAlarm(t *testing.T) {
 		unix.Read(l.timer, count[:])
 		expired <- l.Loop.Since()
 	}
-	r.start()
+	r.Start()
 	wait := func(what string, at time.Duration) {
 		t.Helper()
 		select {
@@ -424,7 +271,7 @@ func TestAlarm(t *testing.T) {
 			if got < at {
 				t.Errorf("%s: went off at %v, set to %v", what, got, at)
 			}
-		case <-time.After(patience):
+		case <-time.After(evlooptest.Patience):
 			t.Fatalf("%s: did not go off", what)
 		}
 	}
@@ -467,46 +314,10 @@ func TestTheTimerIsQuietAfterwards(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
 	l.Alarm(0)
-	until(t, "the timer", func() bool { return ready(t, l, l.timer) != 0 })
+	evlooptest.Until(t, "the timer", func() bool { return ready(t, l, l.timer) != 0 })
 	l.event(l.timer, unix.EPOLLIN, 0)
 	if ready(t, l, l.timer) != 0 {
 		t.Error("it is still ready after its turn")
-	}
-}
-
-// Bytes are not wanted for a while: they stay in the socket. When they are wanted again they all come, in
-// order.
-func TestReadingPauses(t *testing.T) {
-	r := serve(t, 1)
-	l := r.loops[0]
-	m, p := r.join(l)
-	r.inside(l, func() {
-		m.onData = func(_ core.Handle, b []byte) { m.received = append(m.received, b...) }
-	})
-	p.say(opens(1))
-	p.want("ACK 1")
-	var want []byte
-	for round := range 5 {
-		r.inside(l, func() { m.conn().WantRead(false) })
-		reads := l.Loop.Stats.Reads.Load()
-		for i := range 4 {
-			msg := pattern(1000, 10*round+i)
-			want = append(want, msg...)
-			p.say(frame(codec.Data, 1, msg))
-			r.inside(l, func() {}) // a whole turn of the poller
-		}
-		if n := l.Loop.Stats.Reads.Load() - reads; n != 0 {
-			t.Fatalf("round %d: %d reads while no bytes are wanted", round, n)
-		}
-		r.inside(l, func() { m.conn().WantRead(true) })
-		var got []byte
-		until(t, "what was sent meanwhile", func() bool {
-			r.inside(l, func() { got = m.received })
-			return len(got) == len(want)
-		})
-		if string(got) != string(want) {
-			t.Fatalf("round %d: other bytes came", round)
-		}
 	}
 }
 
@@ -514,15 +325,15 @@ func TestReadingPauses(t *testing.T) {
 func TestAPausedSocketIsQuiet(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
-	m, p := r.join(l)
-	p.say(frame(codec.FirstExtension, 0, nil))
-	until(t, "bytes", func() bool { return ready(t, l, m.fd) == unix.EPOLLIN })
-	m.conn().WantRead(false)
-	if got := ready(t, l, m.fd); got != 0 {
+	m, p := r.Join(l)
+	p.Say(evlooptest.Frame(codec.FirstExtension, 0, nil))
+	evlooptest.Until(t, "bytes", func() bool { return ready(t, l, m.FD) == unix.EPOLLIN })
+	connOf(m).WantRead(false)
+	if got := ready(t, l, m.FD); got != 0 {
 		t.Errorf("not wanted, and %#x is reported", got)
 	}
-	m.conn().WantRead(true)
-	if got := ready(t, l, m.fd); got != unix.EPOLLIN {
+	connOf(m).WantRead(true)
+	if got := ready(t, l, m.FD); got != unix.EPOLLIN {
 		t.Errorf("wanted again, and %#x is reported", got)
 	}
 }
@@ -531,8 +342,8 @@ func TestAPausedSocketIsQuiet(t *testing.T) {
 func TestEveryChangeOfInterest(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
-	m, _ := r.join(l)
-	c := m.conn()
+	m, _ := r.Join(l)
+	c := connOf(m)
 	set := func(want interest) {
 		c.deaf, c.rest = want&readable == 0, nil
 		if want&writable != 0 {
@@ -549,7 +360,7 @@ func TestEveryChangeOfInterest(t *testing.T) {
 				t.Fatalf("from %b to %b: %v", from, to, c.err)
 			}
 			// The peer never reads and never writes: the socket is writable, and never readable.
-			if got := ready(t, l, m.fd) & unix.EPOLLOUT; (got != 0) != (to&writable != 0) {
+			if got := ready(t, l, m.FD) & unix.EPOLLOUT; (got != 0) != (to&writable != 0) {
 				t.Errorf("from %b to %b: the poller reports %#x", from, to, got)
 			}
 			if c.interest != to {
@@ -558,16 +369,16 @@ func TestEveryChangeOfInterest(t *testing.T) {
 		}
 	}
 	// And with something to read.
-	p := pair(t)
+	p := evlooptest.Pair(t)
 	defer unix.Close(p[1])
-	m = r.attach(l, p[0])
-	c = m.conn()
+	m = r.Attach(l, p[0])
+	c = connOf(m)
 	unix.Write(p[1], []byte("x"))
 	for _, from := range kinds {
 		for _, to := range kinds {
 			set(from)
 			set(to)
-			if got := ready(t, l, m.fd) & unix.EPOLLIN; (got != 0) != (to&readable != 0) {
+			if got := ready(t, l, m.FD) & unix.EPOLLIN; (got != 0) != (to&readable != 0) {
 				t.Errorf("from %b to %b: the poller reports %#x", from, to, got)
 			}
 		}

@@ -58,18 +58,21 @@ func (l *Loop) listening() bool {
 	return false
 }
 
-// settle queues the request that is missing, if there is room, or closes the socket.
-func (a *listener) settle() {
+// settle queues the request that is missing, or closes the socket. It returns false if the queue is full.
+func (a *listener) settle() bool {
 	switch {
 	case a.Acceptor == nil:
 	case a.wanted && !a.under:
 		a.under = a.l.ring.Accept(a.FD, accept.data(a.n, 0))
+		return a.under
 	case !a.wanted && a.under && !a.cancel:
 		a.cancel = a.l.ring.Cancel(a.FD, none.data(0, 0))
+		return a.cancel
 	case a.close && !a.under:
 		unix.Close(a.FD)
 		a.Acceptor = nil
 	}
+	return true
 }
 
 // complete handles a connection, or why there are none.

@@ -14,8 +14,8 @@ import (
 	"github.com/sscd-io/sscd/pool"
 )
 
-// shortBatch is how many bytes a batch has at most that is copied and sent by the ring. A longer one is written at once:
-// its own system call is a small part of what it costs.
+// shortBatch is how many bytes a batch has at most that is copied and sent by the ring. A longer one is written at
+// once: its own system call is a small part of what it costs.
 const shortBatch = 16 << 10
 
 // conn is a connected socket of a loop.
@@ -29,6 +29,7 @@ type conn struct {
 	isUnsettled bool    // among Loop.unsettled
 	deaf        bool    // bytes are not wanted
 	heardAll    bool    // no more bytes can come
+	halfOpen    bool    // the peer has ended its direction: see poll
 	closed      bool    // Close was called
 	patient     bool    // with closed and left: the peer has some time to take that
 	err         error   // why a write failed
@@ -37,6 +38,7 @@ type conn struct {
 	// own buffer is for the kernel.
 	flight []byte      // memory of the ring: what the next Enter sends
 	left   *pool.Buf   // what the socket did not take of that
+	wrote  int         // bytes of left that are written
 	rest   *core.Batch // the batch, or what is left of it
 	sent   int         // bytes of rest that are written
 }
@@ -82,8 +84,19 @@ func (c *conn) needs() request {
 	case c.closed:
 	case !c.deaf && !c.heardAll && c.under&receive == 0:
 		return receive
-	case c.deaf && c.under&receive != 0 && c.under&cancel == 0:
+	case c.under&cancel == 0 && c.toCancel() != 0:
 		return cancel
+	}
+	return 0
+}
+
+// toCancel returns a request of a connection that goes on, but has no use for it.
+func (c *conn) toCancel() request {
+	switch {
+	case c.deaf && c.under&receive != 0:
+		return receive
+	case c.rest == nil && c.left == nil && c.halfOpen && c.under&poll != 0:
+		return poll
 	}
 	return 0
 }
@@ -110,12 +123,22 @@ func (c *conn) queue(r request) bool {
 	case r == receive:
 		return c.l.ring.Recv(c.fd, data)
 	case r == poll:
-		return c.l.ring.Poll(c.fd, unix.POLLOUT, data)
+		return c.poll(data)
 	case c.closed:
 		return c.l.ring.Cancel(c.fd, data)
 	default:
-		return c.l.ring.CancelOne(receive.data(c.slot.n, c.slot.gen), data)
+		return c.l.ring.CancelOne(c.toCancel().data(c.slot.n, c.slot.gen), data)
 	}
+}
+
+// poll queues the request that waits for room in the socket. Whatever it asks for, it completes when the peer has ended
+// its direction (POLLRDHUP). That lasts, so one that completes again and again is used then: at once, and each time
+// when there is room after the socket was full.
+func (c *conn) poll(data uint64) bool {
+	if c.halfOpen {
+		return c.l.ring.Watch(c.fd, unix.POLLOUT, data)
+	}
+	return c.l.ring.Poll(c.fd, unix.POLLOUT, data)
 }
 
 // end closes the descriptor: nothing is under way.
@@ -137,6 +160,9 @@ func (c *conn) complete(r request, e ring.CQE, more bool) {
 	case receive:
 		c.received(e, more)
 	case poll:
+		if e.Res&unix.POLLOUT == 0 {
+			c.halfOpen = true
+		}
 		if c.err == nil {
 			c.write()
 		}
@@ -159,6 +185,8 @@ func (c *conn) received(e ring.CQE, more bool) {
 	case err == nil && e.Res > 0:
 	case err == unix.ENOBUFS:
 		c.l.Counters.NoBuffers.Add(1)
+	case err == unix.ECANCELED && c.err != nil && c.deaf: // nothing will be heard any more
+		c.l.broken = append(c.l.broken, c)
 	case err == unix.ECANCELED || err == unix.EAGAIN || err == unix.EINTR || err == unix.ENOMEM:
 	default:
 		if c.heardAll = true; c.err != nil {
@@ -225,7 +253,9 @@ func (c *conn) fly(b *core.Batch) bool {
 func (c *conn) cameBack(res int) {
 	switch err := unix.Errno(max(-res, 0)); err {
 	case 0, unix.EAGAIN, unix.EINTR:
-		c.left = c.l.pool.Copy(c.flight[max(res, 0):])
+		if !c.l.ending {
+			c.left, c.wrote = c.l.pool.Copy(c.flight[max(res, 0):]), 0
+		}
 	default:
 		c.fail(err)
 	}
@@ -236,51 +266,56 @@ func (c *conn) write() {
 	if c.left != nil && !c.writeLeft() || c.closed || c.rest == nil {
 		return
 	}
-	n, err := c.Write(c.rest, c.sent, &c.l.pieces)
-	if err != nil {
-		c.fail(err)
-		return
+	for done := false; !done; {
+		n, err := c.Write(c.rest, c.sent, &c.l.pieces)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		done = c.sent+n == c.rest.Len()
+		if c.sent += n; done {
+			c.rest = nil
+			c.unsettle()
+		}
+		if c.Conn.Sent(n); !done && (n == 0 || !c.halfOpen) {
+			return
+		}
 	}
-	done := c.sent+n == c.rest.Len()
-	if c.sent += n; done {
-		c.rest = nil
-	}
-	c.Conn.Sent(n)
-	if done {
-		c.Conn.Writable()
-	}
+	c.Conn.Writable()
 }
 
 // writeLeft writes what is left of a flight, and returns whether all of it is out.
 func (c *conn) writeLeft() bool {
-	c.unsettle()
-	n, err := unix.Write(c.fd, c.left.B)
-	switch {
-	case n == len(c.left.B):
-		c.forget()
-		return true
-	case n > 0:
-		rest := c.l.pool.Copy(c.left.B[n:])
-		c.forget()
-		c.left = rest
-	case err != unix.EAGAIN && err != unix.EINTR:
-		c.fail(err)
+	for c.wrote < len(c.left.B) {
+		n, err := unix.Write(c.fd, c.left.B[c.wrote:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil {
+			c.wrote += n
+			continue
+		}
+		if c.unsettle(); err != unix.EAGAIN {
+			c.fail(err)
+		}
+		return false
 	}
-	return false
+	c.forget()
+	return true
 }
 
 // forget gives back what is left of a flight.
 func (c *conn) forget() {
-	c.left.Release()
-	c.left = nil
-	c.unsettle()
+	if c.left != nil {
+		c.left.Release()
+		c.left = nil
+		c.unsettle()
+	}
 }
 
 // fail notes that the socket is of no use any more. The connection is told when the turn is over.
 func (c *conn) fail(err error) {
-	if c.left != nil {
-		c.forget()
-	}
+	c.forget()
 	if c.err == nil {
 		c.err = err
 		c.l.broken = append(c.l.broken, c)
@@ -292,7 +327,7 @@ func (c *conn) fail(err error) {
 func (c *conn) fallSilent() {
 	switch {
 	case c.closed:
-	case c.under&receive != 0 && !c.deaf:
+	case !c.heardAll && !c.deaf:
 		unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	default:
 		c.Conn.Closed(c.err)
@@ -310,7 +345,7 @@ func (c *conn) Close() {
 	c.closed, c.patient = true, true
 	c.LetGo()
 	c.rest = nil
-	if c.err != nil && c.left != nil {
+	if c.err != nil {
 		c.forget()
 	}
 	c.unsettle()

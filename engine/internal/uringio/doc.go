@@ -10,8 +10,8 @@
 //
 // A turn is for so many completions at most; the rest are for the next one.
 //
-//   - What is to be requested for a connection is noted and queued when the turn is over ([conn.settle]), so that a full
-//     queue loses nothing. A watch finds connections for which nothing is under way although something should be.
+//   - What is to be requested for a connection is noted and queued when the turn is over ([conn.settle]), so that a
+//     full queue loses nothing. A watch finds connections for which nothing is under way although something should be.
 //   - A completion names a slot and its generation. A connection keeps its slot, and its descriptor stays open, until
 //     everything under way for it has completed.
 //   - The goroutine is locked to its thread, whose ring it is. Going from it to another goroutine and back is dear:

@@ -39,11 +39,6 @@ const (
 	hiccup = time.Millisecond
 )
 
-// Size is how large the ring of a loop is.
-var Size = ring.Config{
-	Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, SendBytes: 256 << 10,
-}
-
 // Counters count what should be rare. They may be read from any goroutine.
 type Counters struct {
 	NoBuffers atomic.Uint64 // times that a connection found no buffer to receive into
@@ -60,6 +55,7 @@ type Loop struct {
 	ring   *ring.Ring
 	pool   *pool.Pool
 	cqes   [turnCompletions]ring.CQE
+	behind bool    // requests found no room in the queue
 	more   bool    // there may be more completions than were reaped
 	others int     // completions of the last turn
 	flying []*conn // the next Enter sends a batch of theirs
@@ -78,6 +74,7 @@ type Loop struct {
 	wanted   atomic.Bool // Run is
 	asleep   atomic.Bool // in Enter, or about to be: the eventfd has to wake it
 	stopped  atomic.Bool // Stop was called
+	ending   bool        // nothing is waited for but what is under way
 	alarm    time.Duration
 	watch    time.Duration // when to look for unarmed connections; never if nothing happened since
 	done     chan struct{}
@@ -90,7 +87,14 @@ const never = time.Duration(1<<63 - 1)
 
 // New returns a loop whose Serve is still to be called.
 func New(cfg *loop.Config) (*Loop, error) {
-	r, err := ring.New(Size)
+	return newSized(cfg, ring.Config{
+		Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, SendBytes: 256 << 10,
+	})
+}
+
+// newSized is New with a ring of that size.
+func newSized(cfg *loop.Config, size ring.Config) (*Loop, error) {
+	r, err := ring.New(size)
 	if err != nil {
 		return nil, err
 	}
@@ -105,9 +109,21 @@ func New(cfg *loop.Config) (*Loop, error) {
 	return l, nil
 }
 
-// Discard implements evloop.Server.
+// Discard implements evloop.Server. What is left if the kernel has failed, or if the loop was never served, ends here.
 func (l *Loop) Discard() error {
 	l.ring.Close()
+	for _, c := range l.conns {
+		if c != nil {
+			unix.Close(c.fd)
+			c.forget()
+		}
+	}
+	for _, a := range l.listeners {
+		if a.Acceptor != nil {
+			unix.Close(a.FD)
+		}
+	}
+	l.conns, l.listeners = nil, nil
 	return os.NewSyscallError("close", unix.Close(l.event))
 }
 
@@ -188,7 +204,7 @@ func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 		l.look()
 	}
 	next := min(l.alarm, l.watch)
-	if l.more || next <= now {
+	if l.more || l.behind || next <= now {
 		return 0, 0
 	}
 	for _, c := range l.flying {
@@ -257,6 +273,12 @@ func (l *Loop) land() {
 func (l *Loop) end(end core.End) {
 	l.Loop.Shutdown(end)
 	l.EndAccepting() // after Shutdown, which does what was posted: it may have brought some
+	l.ending = true
+	for _, c := range l.conns {
+		if c != nil {
+			c.forget()
+		}
+	}
 	deadline := l.Loop.Since() + lastWait
 	for l.settle(); len(l.free) < len(l.conns) || l.listening(); l.settle() {
 		left := deadline - l.Loop.Since()
@@ -308,21 +330,26 @@ func (l *Loop) report() {
 }
 
 // settle has the requests queued that connections and listeners need. Those that find the queue full, even after it
-// was submitted, are for the next turn.
+// was submitted, are for the next turn, which comes at once.
 func (l *Loop) settle() {
+	l.behind = false
 	for len(l.unsettled) > 0 {
 		c := l.unsettled[len(l.unsettled)-1]
 		if !c.settle() && (l.enter(0, 0) != nil || !c.settle()) {
+			l.behind = true
 			break
 		}
 		c.isUnsettled = false
 		l.unsettled = l.unsettled[:len(l.unsettled)-1]
 	}
 	for _, a := range l.listeners {
-		a.settle()
+		if !a.settle() {
+			l.behind = true
+		}
 	}
 	if !l.watching {
 		l.watching = l.ring.Watch(l.event, unix.POLLIN, wake.data(0, 0))
+		l.behind = l.behind || !l.watching
 	}
 }
 
@@ -333,8 +360,8 @@ func (l *Loop) active() {
 	}
 }
 
-// look looks at all connections. Some have ended but for what their peer does not take: they have waited for long enough.
-// For none should nothing be under way although something should; if there is one, requests are lost.
+// look looks at all connections. Some have ended but for what their peer does not take: they have waited for long
+// enough. For none should nothing be under way although something should; if there is one, requests are lost.
 func (l *Loop) look() {
 	l.watch = never
 	for _, c := range l.conns {

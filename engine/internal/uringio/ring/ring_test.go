@@ -45,7 +45,7 @@ func enter(t *testing.T, r *Ring, want int) []CQE {
 	if err := r.Enter(uint32(want), time.Second); err != nil {
 		t.Fatal(err)
 	}
-	cqes := make([]CQE, 64)
+	cqes := make([]CQE, max(want, 1))
 	n := r.Reap(cqes)
 	if n != want {
 		t.Fatalf("%d completions, want %d: %+v", n, want, cqes[:n])
