@@ -335,12 +335,13 @@ func (l *Loop) settle() {
 	l.behind = false
 	for len(l.unsettled) > 0 {
 		c := l.unsettled[len(l.unsettled)-1]
+		c.isUnsettled = false
+		l.unsettled = l.unsettled[:len(l.unsettled)-1] // before Enter, which may have more to settle
 		if !c.settle() && (l.enter(0, 0) != nil || !c.settle()) {
+			c.unsettle()
 			l.behind = true
 			break
 		}
-		c.isUnsettled = false
-		l.unsettled = l.unsettled[:len(l.unsettled)-1]
 	}
 	for _, a := range l.listeners {
 		if !a.settle() {
