@@ -41,7 +41,8 @@ func (l *Loop) complete(i, of int) {
 		l.listeners[n].complete(e)
 	default:
 		if int(n) < len(l.conns) && l.conns[n] != nil && l.conns[n].slot.gen == gen {
-			l.conns[n].complete(r, e, i+1 < of && l.cqes[i+1].Data == e.Data)
+			more := i+1 < of && l.cqes[i+1].Data == e.Data && l.cqes[i+1].Res > 0
+			l.conns[n].complete(r, e, more)
 		}
 	}
 }
