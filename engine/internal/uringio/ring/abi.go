@@ -78,6 +78,23 @@ type bufEntry struct {
 	tail uint16
 }
 
+// iovec is struct iovec.
+type iovec struct {
+	base uintptr
+	len  uintptr
+}
+
+// msghdr is struct msghdr.
+type msghdr struct {
+	name       uintptr
+	nameLen    uint32
+	iov        uintptr
+	iovLen     uintptr
+	control    uintptr
+	controlLen uintptr
+	flags      int32
+}
+
 // restriction is struct io_uring_restriction.
 type restriction struct {
 	opcode uint16

@@ -51,17 +51,15 @@ func (r *Ring) Send(fd int, pieces [][]byte, data uint64) bool {
 	r.sent++
 	for i, p := range pieces {
 		pin.Pin(&p[0])
-		s.iov[i].Base = &p[0]
-		s.iov[i].SetLen(len(p))
+		s.iov[i] = iovec{base: uintptr(unsafe.Pointer(&p[0])), len: uintptr(len(p))}
 	}
 	e.fd, e.userData = int32(fd), data
 	e.opFlags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
 	if len(pieces) == 1 {
-		e.opcode, e.addr, e.len = opSend, uint64(uintptr(unsafe.Pointer(s.iov[0].Base))), uint32(len(pieces[0]))
+		e.opcode, e.addr, e.len = opSend, uint64(s.iov[0].base), uint32(len(pieces[0]))
 		return true
 	}
-	s.msg = unix.Msghdr{Iov: &s.iov[0]}
-	s.msg.SetIovlen(len(pieces))
+	s.msg = msghdr{iov: uintptr(unsafe.Pointer(&s.iov[0])), iovLen: uintptr(len(pieces))}
 	e.opcode, e.addr, e.len = opSendmsg, uint64(uintptr(unsafe.Pointer(&s.msg))), 1
 	return true
 }

@@ -47,10 +47,11 @@ type Ring struct {
 	maps [][]byte
 }
 
-// send is the memory of a Send.
+// send is the memory of a Send. It holds no pointers of Go's: the collector does not know it, and would stumble over
+// what it finds there when one is replaced by another.
 type send struct {
-	msg unix.Msghdr
-	iov [MaxPieces]unix.Iovec
+	msg msghdr
+	iov [MaxPieces]iovec
 }
 
 // New makes a ring, with as much of the machine as c says. Enable is to be called before it is used. The error says
