@@ -264,3 +264,37 @@ func TestNoAllocation(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// The collector runs while memory is sent that is new each time, and old the next time: it must not find the old one.
+func TestSendingWhileTheCollectorRuns(t *testing.T) {
+	r := start(t, small)
+	a, b := pair(t)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	}()
+	buf := make([]byte, 128<<10)
+	for begin, i := time.Now(), 0; time.Since(begin) < 300*time.Millisecond; i++ {
+		p := bytes.Repeat([]byte{byte(i)}, 33<<10) // a span of its own, which is freed
+		if !r.Send(a, [][]byte{p[:5], p[5:]}, 1) {
+			t.Fatal("the queue is full")
+		}
+		if got := enter(t, r, 1)[0]; int(got.Res) != len(p) {
+			t.Fatalf("%d: sending completed with %+v", i, got)
+		}
+		n, err := unix.Read(b, buf)
+		if n != len(p) || err != nil || buf[0] != byte(i) || buf[n-1] != byte(i) {
+			t.Fatalf("%d: %d bytes, or others, %v", i, n, err)
+		}
+	}
+	close(stop)
+	<-stopped
+}
