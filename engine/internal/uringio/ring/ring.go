@@ -151,6 +151,9 @@ func (r *Ring) Enable() error {
 // closed and buffers unused ends requests before.
 func (r *Ring) Close() {
 	r.queue.close()
+	for i := range r.pins { // of sends that were not submitted
+		r.pins[i].Unpin()
+	}
 	for _, b := range r.maps {
 		unix.Munmap(b)
 	}

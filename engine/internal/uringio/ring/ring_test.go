@@ -269,6 +269,10 @@ func TestNoAllocation(t *testing.T) {
 func TestSendingWhileTheCollectorRuns(t *testing.T) {
 	r := start(t, small)
 	a, b := pair(t)
+	ballast := make([]*int, 1<<18) // has the collector mark for a while
+	for i := range ballast {
+		ballast[i] = new(int)
+	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -294,7 +298,9 @@ func TestSendingWhileTheCollectorRuns(t *testing.T) {
 		if n != len(p) || err != nil || buf[0] != byte(i) || buf[n-1] != byte(i) {
 			t.Fatalf("%d: %d bytes, or others, %v", i, n, err)
 		}
+		runtime.GC() // frees it
 	}
 	close(stop)
 	<-stopped
+	runtime.KeepAlive(ballast)
 }
