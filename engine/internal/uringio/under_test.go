@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +85,8 @@ func TestCloseWithRequestsUnderWay(t *testing.T) {
 func TestCloseWithASendQueued(t *testing.T) {
 	r, l := newRig(t, usual)
 	m, p := r.Join(l)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	l.ring.Enable()
 	l.settle()
 	p.Say(evlooptest.Opens(1))
@@ -345,6 +348,57 @@ func TestStopAtOnce(t *testing.T) {
 		if took := time.Since(begin); took > lastWait*9/10 {
 			t.Errorf("the end took %v", took)
 		}
+	}
+}
+
+// Nor for more than what is under way: here a send.
+func TestStopWithASendUnderWay(t *testing.T) {
+	r, l := serve(t, usual)
+	m, p := r.Join(l)
+	greet(p)
+	r.Inside(l, func() { connOf(m).WantRead(false) })
+	evlooptest.Until(t, "nothing under way", func() (yes bool) {
+		r.Inside(l, func() { yes = connOf(m).under == 0 })
+		return yes
+	})
+	begin := time.Now()
+	l.Loop.Call(func() {
+		m.Send(m.Channels[0], []byte("last"))
+		l.stopped.Store(true)
+	})
+	r.Wait("the very end", m.Left)
+	if took := time.Since(begin); took > lastWait*9/10 {
+		t.Errorf("the end took %v", took)
+	}
+}
+
+// The queue is full when a request is needed: the loop does not sleep before that is queued.
+func TestAFullQueue(t *testing.T) {
+	r, l := newRig(t, small)
+	r.Join(l)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l.ring.Enable()
+	for range 2 { // of a connection, and of the eventfd
+		l.settle()
+		l.enter(0, 0)
+	}
+	p := evlooptest.Pair(t)
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	for l.ring.Poll(p[0], unix.POLLIN, none.data(0, 0)) {
+	}
+	l.watching = false
+	if l.settle(); l.watching || !l.behind {
+		t.Fatal("the queue is not full")
+	}
+	l.wanted.Store(false)
+	if wait, timeout := l.patience(); wait != 0 || timeout != 0 {
+		t.Errorf("it waits for %d completions, up to %v", wait, timeout)
+	}
+	l.enter(0, 0)
+	if l.settle(); !l.watching || l.behind {
+		t.Error("there is room, and nothing is queued")
 	}
 }
 
