@@ -351,27 +351,6 @@ func TestStopAtOnce(t *testing.T) {
 	}
 }
 
-// Nor for more than what is under way: here a send.
-func TestStopWithASendUnderWay(t *testing.T) {
-	r, l := serve(t, usual)
-	m, p := r.Join(l)
-	greet(p)
-	r.Inside(l, func() { connOf(m).WantRead(false) })
-	evlooptest.Until(t, "nothing under way", func() (yes bool) {
-		r.Inside(l, func() { yes = connOf(m).under == 0 })
-		return yes
-	})
-	begin := time.Now()
-	l.Loop.Call(func() {
-		m.Send(m.Channels[0], []byte("last"))
-		l.stopped.Store(true)
-	})
-	r.Wait("the very end", m.Left)
-	if took := time.Since(begin); took > lastWait*9/10 {
-		t.Errorf("the end took %v", took)
-	}
-}
-
 // The queue is full when a request is needed: the loop does not sleep before that is queued.
 func TestAFullQueue(t *testing.T) {
 	r, l := newRig(t, small)
