@@ -295,6 +295,22 @@ func TestAWriteFailsWhileReadingPauses(t *testing.T) {
 	})
 }
 
+// Nonsense, and with it the end of the peer's direction: it is told all the same what is wrong.
+func TestNonsenseIsAnswered(t *testing.T) {
+	each(t, func(t *testing.T, maker evlooptest.Maker) {
+		r := evlooptest.Serve(t, maker, 1)
+		_, p := r.JoinTCP(r.Loops[0])
+		greet(p)
+		release := r.Hold(r.Loops[0])
+		defer release()
+		p.Say([]byte("GET / HTTP/1.1\r\n\r\n"))
+		p.CloseWrite()
+		release()
+		p.Want("ERROR 0")
+		p.WantEnd()
+	})
+}
+
 // A read fails: a peer that had bytes unread and closed resets the connection.
 func TestAPeerThatResets(t *testing.T) {
 	each(t, func(t *testing.T, maker evlooptest.Maker) {

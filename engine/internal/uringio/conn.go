@@ -150,7 +150,8 @@ func (c *conn) end() {
 	c.l.free = append(c.l.free, c.slot)
 }
 
-// complete handles a completion. more says whether the next one is about the same request.
+// complete handles a completion. more says whether the next one brings bytes by the same request: if it is the end that
+// comes, what there is to say has to be said before.
 func (c *conn) complete(r request, e ring.CQE, more bool) {
 	if !e.More() {
 		c.under &^= r

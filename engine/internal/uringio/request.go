@@ -40,7 +40,7 @@ func (l *Loop) complete(i, of int) {
 		l.listeners[uint32(e.Data)].complete(e)
 	default:
 		if c := l.conn(e.Data); c != nil && !e.IsSend() {
-			c.complete(r, e, i+1 < of && l.cqes[i+1].Data == e.Data)
+			c.complete(r, e, i+1 < of && l.cqes[i+1].Data == e.Data && l.cqes[i+1].Res > 0)
 		}
 	}
 }

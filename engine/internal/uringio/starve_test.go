@@ -4,6 +4,7 @@ package uringio
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -17,34 +18,41 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/evloop/evlooptest"
 )
 
-// echoes sends n bytes of a pattern in messages of several sizes, and checks what comes back.
+// echoes sends n bytes of a pattern in messages of several sizes, as far as credit goes on a fresh channel 1, and checks
+// what comes back.
 func echoes(p *evlooptest.Peer, n, from int) error {
 	want := evlooptest.Pattern(n, from)
-	var all []byte
-	for rest, i := want, 0; len(rest) > 0; i++ {
-		size := min(len(rest), []int{1, 700, 5000, 16000}[i%4])
-		all = append(all, evlooptest.Frame(codec.Data, 1, rest[:size])...)
-		rest = rest[size:]
-	}
-	failed := make(chan error, 1)
-	go func() {
-		_, err := p.NC.Write(all)
-		failed <- err
-	}()
 	var got []byte
-	for len(got) < n {
+	for sent, credit, i := 0, 65536, 0; len(got) < n; {
+		var all []byte
+		for sent < n {
+			size := min(n-sent, []int{1, 700, 5000, 16000}[i%4])
+			if size > credit {
+				break
+			}
+			all = append(all, evlooptest.Frame(codec.Data, 1, want[sent:sent+size])...)
+			sent, credit, i = sent+size, credit-size, i+1
+		}
+		if len(all) > 0 {
+			if _, err := p.NC.Write(all); err != nil {
+				return err
+			}
+		}
 		kind, payload, err := p.Read()
 		if err != nil {
 			return fmt.Errorf("after %d bytes: %w", len(got), err)
 		}
-		if kind == "DATA 1" {
+		switch kind {
+		case "DATA 1":
 			got = append(got, payload...)
+		case "FLOW_CONTROL 1":
+			credit += int(binary.BigEndian.Uint32(payload))
 		}
 	}
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("other bytes came back")
 	}
-	return <-failed
+	return nil
 }
 
 // A ring in which everything runs short, and 1,000 connections that all want much at the same time: nobody is

@@ -236,3 +236,6 @@ func (c CQE) Err() error {
 	}
 	return unix.Errno(-c.Res)
 }
+
+// FD is the ring's descriptor.
+func (r *Ring) FD() int { return r.fd }
