@@ -208,8 +208,8 @@ func (l *Loop) patience() (wait uint32, timeout time.Duration) {
 		return 0, 0
 	}
 	for _, c := range l.flying {
-		if c.rest != nil {
-			return 0, 0 // it goes on as soon as its batch is out
+		if c.rest != nil || c.closed {
+			return 0, 0 // it goes on, or ends, as soon as its batch is out
 		}
 	}
 	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {

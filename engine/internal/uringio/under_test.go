@@ -111,6 +111,9 @@ func TestCloseWithASendQueued(t *testing.T) {
 	if !c.closed || c.fd < 0 || c.flight == nil || m.End == nil {
 		t.Errorf("closed %v, descriptor %d, %d bytes in flight", c.closed, c.fd, len(c.flight))
 	}
+	if wait, _ := l.patience(); wait != 0 {
+		t.Error("the loop would sleep, and the descriptor stay open")
+	}
 	for deadline := time.Now().Add(evlooptest.Patience); c.fd >= 0 && time.Now().Before(deadline); {
 		l.enter(0, 0)
 		l.turn()
