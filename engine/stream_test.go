@@ -31,12 +31,8 @@ func pairOf(t testing.TB, kind string, ours, theirs engine.Config) (client, serv
 			t.Fatal(err)
 		}
 		return client, server, func() { client.Close(); server.Close() }
-	case "net":
-		ours.Backend, theirs.Backend = engine.Net, engine.Net
-	case "epoll":
-		ours.Backend, theirs.Backend = engine.Epoll, engine.Epoll
 	default:
-		t.Fatalf("no transport %s", kind)
+		ours.Backend, theirs.Backend = engine.Backend(kind), engine.Backend(kind)
 	}
 	l, err := engine.Listen("127.0.0.1:0", theirs)
 	if err != nil {
@@ -53,7 +49,14 @@ func pairOf(t testing.TB, kind string, ours, theirs engine.Config) (client, serv
 	return client, server, func() { client.Close(); l.Close() }
 }
 
-var kinds = []string{"pipe", "net", "epoll"}
+// kinds are the transports of streams: a pipe, and all backends.
+var kinds = func() []string {
+	all := []string{"pipe"}
+	for _, b := range backends {
+		all = append(all, string(b))
+	}
+	return all
+}()
 
 func TestNetConn(t *testing.T) {
 	for _, kind := range kinds {

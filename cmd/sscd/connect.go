@@ -46,7 +46,7 @@ func connect(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		return err
 	}
 	defer session.Close()
-	stream, err := session.Open(dialing, engine.OpenOptions{Target: target, Compress: *compress})
+	stream, err := open(dialing, session, engine.OpenOptions{Target: target, Compress: *compress})
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", target, err)
 	}
@@ -148,4 +148,14 @@ func hangUp(ctx context.Context, session *engine.Session, stream *engine.Stream)
 		return end
 	}
 	return err
+}
+
+// open opens a stream. If the session has ended before it says why.
+func open(ctx context.Context, s *engine.Session, o engine.OpenOptions) (*engine.Stream, error) {
+	stream, err := s.Open(ctx, o)
+	if err == engine.ErrClosed {
+		<-s.Done()
+		err = s.Err()
+	}
+	return stream, err
 }

@@ -102,7 +102,7 @@ func (d *download) run(ctx, dialing context.Context, session *engine.Session, st
 			return err
 		}
 	}
-	stream, err := session.Open(dialing, file.Request(d.path, d.part))
+	stream, err := open(dialing, session, file.Request(d.path, d.part))
 	if err != nil {
 		return d.refused(err, resumed)
 	}

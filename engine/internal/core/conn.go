@@ -140,8 +140,13 @@ func (c *Conn) HasOutput() bool {
 	if c.phase == failing || c.phase == halfEnd || c.draining() {
 		return true
 	}
-	return c.mayTalk() && (!c.idle() || c.pongs.n > 0 || c.pings.unsent > 0 || len(c.refused) > 0 ||
-		c.sendHello || c.grantConn)
+	return c.mayTalk() && !c.idle() || c.owes()
+}
+
+// owes returns whether the connection itself has something to send, apart from its channels.
+func (c *Conn) owes() bool {
+	return c.mayTalk() && (c.pongs.n > 0 || c.pings.unsent > 0 || len(c.refused) > 0 || c.sendHello ||
+		c.grantConn && c.phase == running)
 }
 
 // mayTalk returns whether frames may be sent: a server speaks second.

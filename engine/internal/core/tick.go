@@ -25,7 +25,7 @@ func (c *Conn) firstEnd(now time.Duration) time.Duration {
 	if c.until != 0 {
 		d = c.until
 	}
-	if c.phase == halfEnd && c.unsent == 0 && c.idle() {
+	if c.phase == halfEnd && c.unsent == 0 && c.idle() && !c.owes() {
 		d = min(d, c.patience())
 	}
 	t := &c.cfg.Timeouts
@@ -114,7 +114,7 @@ func (c *Conn) Tick(now time.Duration) {
 		default:
 			c.die(&End{Code: codec.Timeout, Reason: "drain took too long"})
 		}
-	case c.phase == halfEnd && c.unsent == 0 && c.idle() && now >= c.patience():
+	case c.phase == halfEnd && c.unsent == 0 && c.idle() && !c.owes() && now >= c.patience():
 		c.die(c.endOfStream())
 	case c.unsent > 0 && now >= c.progress+t.Stall:
 		c.die(&End{Code: codec.Timeout, Reason: "the transport takes nothing"})

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Allocates says whether Enter does.
+const Allocates = false
+
 // queue is the two queues that are shared with the kernel.
 type queue struct {
 	fd       int
@@ -81,8 +84,9 @@ func (q *queue) next() *sqe {
 // queued is how many entries are still to be submitted.
 func (q *queue) queued() uint32 { return q.tail - atomic.LoadUint32(q.sqHead) }
 
-// enter submits what is queued and waits for so many completions. Who does not wait keeps the processor.
-func (q *queue) enter(wait uint32, arg *geteventsArg) error {
+// enter submits what is queued and waits for so many completions, with the timeout that arg names. Who does not wait
+// keeps the processor.
+func (q *queue) enter(wait uint32, arg *geteventsArg, _ *unix.Timespec) error {
 	atomic.StoreUint32(q.sqTail, q.tail)
 	call := unix.RawSyscall6
 	if wait > 0 {

@@ -155,7 +155,7 @@ func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
 		*r.ts = unix.NsecToTimespec(int64(timeout))
 		r.arg.ts = uint64(uintptr(unsafe.Pointer(r.ts)))
 	}
-	err := r.enter(wait, r.arg)
+	err := r.enter(wait, r.arg, r.ts)
 	r.fails = r.fresh(r.fails[:0], failed)
 	if _, sure := r.Failed(); sure {
 		r.sent = 0
