@@ -17,7 +17,7 @@ type entry struct {
 }
 
 var (
-	both   = []engine.Backend{engine.Epoll, engine.Net}
+	both   = engine.Backends()
 	epoll  = []engine.Backend{engine.Epoll}
 	either = []engine.Backend{engine.Auto}
 )
