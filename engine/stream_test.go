@@ -52,7 +52,7 @@ func pairOf(t testing.TB, kind string, ours, theirs engine.Config) (client, serv
 // kinds are the transports of streams: a pipe, and all backends.
 var kinds = func() []string {
 	all := []string{"pipe"}
-	for _, b := range backends {
+	for _, b := range engine.Backends() {
 		all = append(all, string(b))
 	}
 	return all
