@@ -70,18 +70,14 @@ func (c *conn) unsettle() {
 
 // needs returns the request that is missing: there is one at a time.
 func (c *conn) needs() request {
+	full := c.err == nil && c.flight == nil && (c.left != nil || c.rest != nil)
 	switch {
-	case c.err == nil && c.flight == nil && (c.left != nil || c.rest != nil):
-		if c.under&poll == 0 {
-			return poll
-		}
+	case full && c.under&poll == 0:
+		return poll
 	case c.closed:
-		if c.under&(receive|poll) != 0 && c.under&cancel == 0 {
+		if !full && c.under&(receive|poll) != 0 && c.under&cancel == 0 {
 			return cancel
 		}
-	}
-	switch {
-	case c.closed:
 	case !c.deaf && !c.heardAll && c.under&receive == 0:
 		return receive
 	case c.under&cancel == 0 && c.toCancel() != 0:
