@@ -23,14 +23,14 @@ func TestFloods(t *testing.T) {
 	if len(rows) != len(floods())-1 {
 		t.Fatalf("%d rows", len(rows))
 	}
-	silent := 0 // parts in which no echo came: on a busy machine there may be some
+	var silent []string // floods of which a part saw no echo: on a busy machine it may be too short for one
 	for _, row := range rows {
 		if row.Attack.Frames <= 0 || row.Attack.Conns <= 0 || !row.Alive || row.Panics != 0 {
 			t.Errorf("%+v", row)
 		}
 		for _, v := range []Victim{row.Idle, row.Legal, row.Flood} {
-			if v.Latency == nil {
-				silent++
+			if v.Latency == nil && !slices.Contains(silent, row.Name) {
+				silent = append(silent, row.Name)
 			}
 			if v.Lost != "" || v.CPU <= 0 {
 				t.Errorf("%s: %+v", row.Name, v)
@@ -40,10 +40,29 @@ func TestFloods(t *testing.T) {
 			t.Errorf("%s: memory %d, %d, %d, %d", row.Name, row.Before, row.Peak, row.After, row.Stated)
 		}
 	}
-	if silent > len(rows)/2 {
-		t.Errorf("no echo came in %d of %d parts", silent, 3*len(rows))
+	for _, name := range silent {
+		o.Floods = []string{name}
+		if !hasEchoes(t, o) {
+			t.Errorf("%s: no echo came, again and again", name)
+		}
 	}
 	wantTable(t, r, "rapid-reset", "slow-source", "flood/legal", "alive")
+}
+
+// hasEchoes returns whether in some round of a flood echoes came in all parts.
+func hasEchoes(t *testing.T, o Options) bool {
+	t.Helper()
+	for range 5 {
+		r, err := compare(t, o, ServerConfig{Backend: engine.Epoll, MaxChannels: o.Channels})
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := r.(*FloodResult).Rows[0]
+		if row.Idle.Latency != nil && row.Legal.Latency != nil && row.Flood.Latency != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // What a server ends at once is seen with its code, and the attackers come again.

@@ -21,7 +21,7 @@ type Stats struct {
 
 	FramesIn, FramesOut uint64
 	BytesIn, BytesOut   uint64 // of frames, headers included
-	Reads, Writes       uint64 // system calls that brought or took some of them
+	Reads, Writes       uint64 // system calls, or requests of IOUring, that brought or took some of them
 
 	BytesSendfile uint64 // of BytesOut: payload of files that left by sendfile(2)
 	ReadAheads    uint64 // times that a channel waited for a part of its file to be read
