@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/sscd-io/sscd/bench"
@@ -36,13 +35,9 @@ func claim(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	progress, done := progressLine(stderr)
-	res, err := claims.Measure(ctx, o, bench.Program(exe), progress)
-	done()
+	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*claims.Report, error) {
+		return claims.Measure(ctx, o, p, progress)
+	})
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"io"
-	"os"
 	"time"
 
 	"github.com/sscd-io/sscd/bench"
@@ -47,13 +46,9 @@ func limit(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if !*check {
 		return write(theory, theory, *jsonFile, stdout)
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	progress, done := progressLine(stderr)
-	checked, err := checkLimits(ctx, theory, *duration, bench.Program(exe), progress)
-	done()
+	checked, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*limits.Checked, error) {
+		return checkLimits(ctx, theory, *duration, p, progress)
+	})
 	if err != nil {
 		return err
 	}

@@ -53,20 +53,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	all := bench.NewResults(append([]string{"sscd-bench"}, args...))
-	progress, done := progressLine(stderr)
-	res, err := o.measure(ctx, bench.Program(exe), progress)
-	done()
+	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (bench.Report, error) {
+		return o.measure(ctx, p, progress)
+	})
 	if err != nil {
 		return err
 	}
 	all.Join(res.Measured(string(o.server.Backend))...)
 	all.Detail = res
 	return write(all, res, o.json, stdout)
+}
+
+// measured measures with this program as the other processes, and a bar that tells how far that is.
+func measured[T any](stderr io.Writer, measure func(bench.Program, bench.Progress) (T, error)) (res T, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return res, err
+	}
+	progress, done := progressLine(stderr)
+	defer done()
+	return measure(bench.Program(exe), progress)
 }
 
 // measure does what the options say.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/sscd-io/sscd/bench"
@@ -36,14 +35,10 @@ func scale(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	results := bench.NewResults(append([]string{"sscd-bench", "scale"}, args...))
-	progress, done := progressLine(stderr)
-	res, err := bench.MeasureScale(ctx, o, bench.Program(exe), progress)
-	done()
+	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*bench.ScaleResult, error) {
+		return bench.MeasureScale(ctx, o, p, progress)
+	})
 	if err != nil {
 		return err
 	}

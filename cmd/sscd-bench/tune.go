@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -44,13 +43,9 @@ func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	progress, done := progressLine(stderr)
-	res, err := tune.Tune(ctx, o, bench.Program(exe), progress)
-	done()
+	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*tune.Report, error) {
+		return tune.Tune(ctx, o, p, progress)
+	})
 	if err != nil {
 		return err
 	}
