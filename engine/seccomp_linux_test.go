@@ -47,14 +47,7 @@ func serveWithoutRing(t *testing.T, errno unix.Errno) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	addr, err := e.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := engine.Dial(soon(t), addr.String(), engine.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := dialled(t, e)
 	defer s.Close()
 	openStream(t, s, engine.OpenOptions{Target: "echo"}).Close()
 	if e.Backend() != engine.Epoll || strings.Count(log.String(), "\n") != 1 {

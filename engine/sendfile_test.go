@@ -90,6 +90,20 @@ func TestSendFile(t *testing.T) {
 	}
 }
 
+// dialled has e listen, and returns a session with it.
+func dialled(t *testing.T, e *engine.Engine) *engine.Session {
+	t.Helper()
+	addr, err := e.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := engine.Dial(soon(t), addr.String(), engine.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // descriptors is how many this process has open.
 func descriptors(t *testing.T) int {
 	d, err := os.ReadDir("/proc/self/fd")
@@ -108,14 +122,7 @@ func TestSendFileOfOneThatShrinks(t *testing.T) {
 		}
 		h := &fileSender{path: path, n: int64(len(want)), errs: make(chan error, 4)}
 		e := startEngine(t, engine.Config{Backend: b, Handler: h})
-		addr, err := e.Listen("127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := engine.Dial(soon(t), addr.String(), engine.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := dialled(t, e)
 		defer s.Close()
 		st := openStream(t, s, engine.OpenOptions{})
 		if _, err := io.ReadFull(st, make([]byte, 1<<20)); err != nil {
@@ -144,14 +151,7 @@ func TestSendFileGivesDescriptorsBack(t *testing.T) {
 	onBackends(t, func(t *testing.T, b engine.Backend) {
 		h := &fileHoarder{path: path, n: int64(len(want)), queued: make(chan int, 3)}
 		e := startEngine(t, engine.Config{Backend: b, Handler: h})
-		addr, err := e.Listen("127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := engine.Dial(soon(t), addr.String(), engine.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := dialled(t, e)
 		openStream(t, s, engine.OpenOptions{Target: "plain"}).Close()
 		before := descriptors(t)
 		for _, target := range []string{"reset", "keep"} {
@@ -220,14 +220,7 @@ func TestSendFileThatIsNotInMemory(t *testing.T) {
 		}
 		h := &fileSender{path: path, n: int64(len(want)), errs: make(chan error, 1)}
 		e := startEngine(t, engine.Config{Backend: b, Handler: h})
-		addr, err := e.Listen("127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := engine.Dial(soon(t), addr.String(), engine.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := dialled(t, e)
 		defer s.Close()
 		got, err := io.ReadAll(openStream(t, s, engine.OpenOptions{}))
 		if err != nil || !bytes.Equal(got, want) {
