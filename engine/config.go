@@ -43,7 +43,7 @@ type Backend string
 // The backends.
 const (
 	// Auto is Epoll for what listens, where there is epoll, and Net for what dials. It is never IOUring: that costs
-	// less with hundreds of busy connections or more, but answers later with one, and blocking calls more with it.
+	// callbacks less, above all with hundreds of busy connections, but blocking calls more.
 	Auto Backend = ""
 	// Epoll serves many sockets with one goroutine per loop. Linux only.
 	Epoll Backend = "epoll"

@@ -38,9 +38,9 @@ type Loop struct {
 	poller  *netpoll.Poller
 	handle  map[int]func() // descriptors that are not connections: timer, again, listeners
 	conns   []*conn        // by descriptor
-	timer   int            // timerfd
-	again   int            // eventfd: reported, with what else is ready, after it is written to
-	running atomic.Bool    // the loop's goroutine is in run
+	timer   evloop.Timer
+	again   int         // eventfd: reported, with what else is ready, after it is written to
+	running atomic.Bool // the loop's goroutine is in run
 	buf     []byte
 	pieces  evloop.Pieces
 	broken  []*conn // a write failed
@@ -59,7 +59,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		poller: poller, handle: make(map[int]func()), timer: -1, again: -1, buf: make([]byte, loop.MaxGulp),
+		poller: poller, handle: make(map[int]func()), again: -1, buf: make([]byte, loop.MaxGulp),
 		done: make(chan struct{}),
 	}
 	l.Removed = cfg.Removed
@@ -75,11 +75,10 @@ func New(cfg *loop.Config) (*Loop, error) {
 
 // watchOwn makes the loop's own descriptors.
 func (l *Loop) watchOwn() (err error) {
-	l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("timerfd_create", err)
+	if l.timer, err = evloop.NewTimer(); err != nil {
+		return err
 	}
-	if err := l.watch(l.timer, l.expire); err != nil {
+	if err := l.watch(l.timer.FD, l.expire); err != nil {
 		return err
 	}
 	if l.again, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
@@ -92,7 +91,7 @@ func (l *Loop) watchOwn() (err error) {
 // Discard implements evloop.Server.
 func (l *Loop) Discard() error {
 	err := l.poller.Close()
-	unix.Close(l.timer)
+	l.timer.Close()
 	unix.Close(l.again)
 	for _, fd := range l.closing {
 		unix.Close(fd)
@@ -174,7 +173,7 @@ func (l *Loop) goOn() {
 // expire is called when the timer has.
 func (l *Loop) expire() {
 	var count [8]byte
-	unix.Read(l.timer, count[:])
+	unix.Read(l.timer.FD, count[:])
 	l.Loop.Expire()
 }
 
@@ -234,10 +233,4 @@ func (l *Loop) trigger(f queue.Func) {
 }
 
 // Alarm implements loop.Backend.
-func (l *Loop) Alarm(at time.Duration) {
-	var spec unix.ItimerSpec
-	if left := at - l.Loop.Since(); at < 1<<62 {
-		spec.Value = unix.NsecToTimespec(int64(max(left, 1)))
-	}
-	unix.TimerfdSettime(l.timer, 0, &spec, nil)
-}
+func (l *Loop) Alarm(at time.Duration) { l.timer.Set(at - l.Loop.Since()) }

@@ -63,7 +63,7 @@ func TestThePollerFails(t *testing.T) {
 	p.Say(evlooptest.Opens(1))
 	p.Want("ACK 1")
 	r.Inside(l, func() { // from now on the poller waits for something that is no epoll descriptor
-		if err := unix.Dup3(l.timer, epollDescriptor(l), unix.O_CLOEXEC); err != nil {
+		if err := unix.Dup3(l.timer.FD, epollDescriptor(l), unix.O_CLOEXEC); err != nil {
 			t.Error(err)
 		}
 	})

@@ -258,9 +258,9 @@ func TestAlarm(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
 	expired := make(chan time.Duration, 10)
-	l.handle[l.timer] = func() {
+	l.handle[l.timer.FD] = func() {
 		var count [8]byte
-		unix.Read(l.timer, count[:])
+		unix.Read(l.timer.FD, count[:])
 		expired <- l.Loop.Since()
 	}
 	r.Start()
@@ -298,13 +298,13 @@ func TestAlarm(t *testing.T) {
 	var spec unix.ItimerSpec
 	for _, d := range []time.Duration{time.Second, time.Hour} { // set counts from the epoch, the timer from now
 		l.Alarm(now() + d)
-		err := unix.TimerfdGettime(l.timer, &spec)
+		err := unix.TimerfdGettime(l.timer.FD, &spec)
 		if left := time.Duration(spec.Value.Nano()); err != nil || left > d || left < d/2 {
 			t.Errorf("set to %v from now: %v left, %v", d, left, err)
 		}
 	}
 	l.Alarm(1<<63 - 1)
-	if err := unix.TimerfdGettime(l.timer, &spec); err != nil || spec.Value != (unix.Timespec{}) {
+	if err := unix.TimerfdGettime(l.timer.FD, &spec); err != nil || spec.Value != (unix.Timespec{}) {
 		t.Errorf("switched off: %+v, %v", spec, err)
 	}
 }
@@ -314,9 +314,9 @@ func TestTheTimerIsQuietAfterwards(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
 	l.Alarm(0)
-	evlooptest.Until(t, "the timer", func() bool { return ready(t, l, l.timer) != 0 })
-	l.event(l.timer, unix.EPOLLIN, 0)
-	if ready(t, l, l.timer) != 0 {
+	evlooptest.Until(t, "the timer", func() bool { return ready(t, l, l.timer.FD) != 0 })
+	l.event(l.timer.FD, unix.EPOLLIN, 0)
+	if ready(t, l, l.timer.FD) != 0 {
 		t.Error("it is still ready after its turn")
 	}
 }

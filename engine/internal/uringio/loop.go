@@ -3,7 +3,6 @@
 package uringio
 
 import (
-	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -69,13 +68,15 @@ type Loop struct {
 
 	listeners []*listener // by their number
 
-	event    int         // eventfd that wakes the loop
-	watching bool        // a request for it is under way
-	wanted   atomic.Bool // Run is
-	asleep   atomic.Bool // in Enter, or about to be: the eventfd has to wake it
-	stopped  atomic.Bool // Stop was called
-	ending   bool        // nothing is waited for but what is under way
-	alarm    time.Duration
+	event    int // eventfd that wakes the loop
+	timer    evloop.Timer
+	armed    time.Duration // when the timer goes off
+	watching [2]bool       // requests for event and timer are under way
+	wanted   atomic.Bool   // Run is
+	asleep   atomic.Bool   // in Enter, or about to be: the eventfd has to wake it
+	stopped  atomic.Bool   // Stop was called
+	ending   bool          // nothing is waited for but what is under way
+	alarm    time.Duration // when to call Expire
 	watch    time.Duration // when to look for unarmed connections; never if nothing happened since
 	done     chan struct{}
 
@@ -98,11 +99,16 @@ func newSized(cfg *loop.Config, size ring.Config) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{ring: r, pool: cfg.Core.Pool, alarm: never, watch: never, done: make(chan struct{})}
+	l := &Loop{ring: r, pool: cfg.Core.Pool, alarm: never, watch: never, armed: never, done: make(chan struct{})}
 	l.Removed = cfg.Removed
 	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		r.Close()
 		return nil, os.NewSyscallError("eventfd", err)
+	}
+	if l.timer, err = evloop.NewTimer(); err != nil {
+		r.Close()
+		unix.Close(l.event)
+		return nil, err
 	}
 	l.Loop = loop.New(cfg, l, arenaShift, false)
 	l.Loop.Arena.Sendfile = true
@@ -124,6 +130,7 @@ func (l *Loop) Discard() error {
 		}
 	}
 	l.conns, l.listeners = nil, nil
+	l.timer.Close()
 	return os.NewSyscallError("close", unix.Close(l.event))
 }
 
@@ -154,7 +161,7 @@ func (l *Loop) Serve() error {
 // serve takes turns until Stop.
 func (l *Loop) serve() error {
 	for l.settle(); !l.stopped.Load(); {
-		if err := l.enter(l.patience()); err != nil {
+		if err := l.enter(l.patience(), ring.Forever); err != nil {
 			return err
 		}
 		l.turn()
@@ -195,34 +202,6 @@ func (l *Loop) goOn() {
 		l.ready[i] = nil
 	}
 	l.ready = l.ready[:0]
-}
-
-// patience is for how many completions the next Enter waits, and for how long.
-func (l *Loop) patience() (wait uint32, timeout time.Duration) {
-	now := l.Loop.Since()
-	if l.watch <= now {
-		l.look()
-	}
-	next := min(l.alarm, l.watch)
-	if l.more || l.behind || next <= now {
-		return 0, 0
-	}
-	for _, c := range l.flying {
-		if c.rest != nil || c.closed {
-			return 0, 0 // it goes on, or ends, as soon as its batch is out
-		}
-	}
-	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
-		return 0, 0
-	}
-	if l.others > 1 {
-		// More is likely to be on its way: from those who are about to run, too.
-		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-	}
-	if next == never {
-		return 1, ring.Forever
-	}
-	return 1, next - now
 }
 
 // enter submits and waits. It fails if the ring is of no use any more.
@@ -299,24 +278,6 @@ func (l *Loop) Stop() {
 	<-l.done
 }
 
-// Wake implements loop.Backend.
-func (l *Loop) Wake() {
-	l.wanted.Store(true)
-	if !l.asleep.CompareAndSwap(true, false) {
-		return // it looks before it sleeps
-	}
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.quit {
-		unix.Write(l.event, one[:])
-	}
-}
-
-// Alarm implements loop.Backend.
-func (l *Loop) Alarm(at time.Duration) { l.alarm = at }
-
 // report tells the connections over which a write failed. It can't be told where it happens, in the
 // middle of what they do.
 func (l *Loop) report() {
@@ -348,9 +309,11 @@ func (l *Loop) settle() {
 			l.behind = true
 		}
 	}
-	if !l.watching {
-		l.watching = l.ring.Watch(l.event, unix.POLLIN, wake.data(0, 0))
-		l.behind = l.behind || !l.watching
+	for n, fd := range [...]int{onEvent: l.event, onTimer: l.timer.FD} {
+		if !l.watching[n] {
+			l.watching[n] = l.ring.Watch(fd, unix.POLLIN, wake.data(uint32(n), 0))
+			l.behind = l.behind || !l.watching[n]
+		}
 	}
 }
 

@@ -7,7 +7,7 @@ type request uint8
 
 const (
 	none    request = 0         // nothing that anybody waits for
-	wake    request = 1 << iota // the eventfd
+	wake    request = 1 << iota // the eventfd or the timer
 	accept                      // a listener
 	receive                     // a connection: receiving, again and again
 	send                        // a batch
@@ -34,8 +34,7 @@ func (l *Loop) complete(i, of int) {
 	switch r := requestOf(e.Request()); r {
 	case none:
 	case wake:
-		l.watching = e.More()
-		l.wanted.Store(true)
+		l.woken(uint32(e.Data), e.More())
 	case accept:
 		l.listeners[uint32(e.Data)].complete(e)
 	default:

@@ -13,6 +13,9 @@ import (
 // Allocates says whether Enter does.
 const Allocates = false
 
+// lingers says whether enter heeds arg.minWait.
+const lingers = true
+
 // queue is the two queues that are shared with the kernel.
 type queue struct {
 	fd       int

@@ -15,6 +15,9 @@ import (
 // Allocates says whether Enter does.
 const Allocates = true
 
+// lingers says whether enter heeds arg.minWait.
+const lingers = false
+
 // queue is a ring of giouring's. Its parameters, entries and completions have the kernel's layout, as ours have.
 type queue struct {
 	ring     *giouring.Ring
