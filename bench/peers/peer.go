@@ -34,6 +34,7 @@ func peers() []named {
 // settings are what servers and clients are told alike.
 type settings struct {
 	Window     int    `json:"window"`         // receive window of a stream, in bytes, where that is fixed
+	Backend    string `json:"backend"`        // of sscd's servers; empty means the usual one
 	SendBuffer int    `json:"send_buffer"`    // SO_SNDBUF of servers; 0 means the system's default
 	Streams    int    `json:"streams"`        // of a connection, at most
 	Size       int    `json:"size"`           // bytes of a message

@@ -17,7 +17,9 @@ func sscdConfig(cfg settings) engine.Config {
 }
 
 func serveStreams(cfg settings, h *host) (string, error) {
-	l, err := engine.Listen("127.0.0.1:0", sscdConfig(cfg))
+	ours := sscdConfig(cfg)
+	ours.Backend = engine.Backend(cfg.Backend)
+	l, err := engine.Listen("127.0.0.1:0", ours)
 	if err != nil {
 		return "", err
 	}
@@ -81,6 +83,7 @@ func (callbacks) lacks(t *task) string {
 func (callbacks) round(ctx context.Context, t *task, p bench.Program) (*bench.Result, error) {
 	o := t.Options
 	cfg := bench.ServerConfig{
+		Backend:     engine.Backend(t.Settings.Backend),
 		MaxChannels: t.Settings.Streams, Socket: engine.SocketConfig{WriteBuffer: t.Settings.SendBuffer},
 	}
 	switch o.Mode {
