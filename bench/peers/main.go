@@ -144,7 +144,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		"`bytes` of a stream's window, where that is fixed; 0 means 256 KiB, for bulk and files 1 MiB")
 	f.IntVar(&o.settings.SendBuffer, "sndbuf", 0,
 		"SO_SNDBUF of servers in `bytes`, but of quic; 0 means the system's default")
-	f.StringVar(&o.settings.Backend, "backend", "", "of sscd's servers: epoll, io_uring or net; empty means the usual one")
+	f.StringVar(&o.settings.Backend, "backend", "",
+		"of sscd's servers: epoll, io_uring or net; empty means the usual one")
 	f.Int64Var(&o.FileBytes, "file-bytes", o.FileBytes, "work file: how long the file is")
 	f.StringVar(&o.json, "json", "", "`file` for all rounds as well")
 	if err := f.Parse(args); err != nil {

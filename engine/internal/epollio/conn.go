@@ -23,6 +23,9 @@ type conn struct {
 
 	interest interest // what the poller knows
 	deaf     bool     // bytes are not wanted
+	heavy    bool     // its last turn was long, so others come first
+	waits    bool     // among those in Loop.heavy
+	next     *conn    // behind it there
 }
 
 // interest is the events a descriptor is registered for.
@@ -53,18 +56,21 @@ func (l *Loop) Attach(fd int, lc *loop.Conn, events loop.Events, client, quickAc
 // or a read tells what they are about.
 func (c *conn) ready(ev netpoll.IOEvent) {
 	c.l.Loop.Enter()
+	filled, out := false, c.l.Loop.Stats.BytesOut.Load()
 	if c.FD() >= 0 && c.interest&writable != 0 && ev&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.write()
 	}
 	if c.FD() >= 0 && !c.deaf && ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		c.read()
+		filled = c.read()
 	}
+	c.l.heavy.note(c, c.FD() >= 0 && (filled || c.l.Loop.Stats.BytesOut.Load()-out >= heavyBytes))
 	c.l.Loop.Leave()
 }
 
-// read reads once: what is left makes the socket ready again.
-func (c *conn) read() {
-	n, err := unix.Read(c.FD(), c.l.buf[:c.Conn.Gulp()])
+// read reads once: what is left makes the socket ready again. It returns whether it read all it was allowed to.
+func (c *conn) read() (filled bool) {
+	gulp := c.Conn.Gulp()
+	n, err := unix.Read(c.FD(), c.l.buf[:gulp])
 	switch {
 	case n > 0:
 		c.HasRead()
@@ -75,6 +81,7 @@ func (c *conn) read() {
 	default:
 		c.Conn.Closed(io.EOF)
 	}
+	return n == gulp
 }
 
 // write goes on with the rest of a batch, and with the connection when it is out.
@@ -196,6 +203,7 @@ func (c *conn) Close() {
 	if c.interest != 0 {
 		c.l.poller.Delete(fd)
 	}
+	c.l.heavy.note(c, false)
 	c.l.conns[fd] = nil
 	c.l.closeLater(fd)
 	c.rest = nil

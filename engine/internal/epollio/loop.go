@@ -43,6 +43,7 @@ type Loop struct {
 	running atomic.Bool // the loop's goroutine is in run
 	buf     []byte
 	pieces  evloop.Pieces
+	heavy   heavy   // those that are ready and have to wait for their turn
 	broken  []*conn // a write failed
 	closing []int   // descriptors to close when the batch of events is over
 	task    queue.Func
@@ -135,7 +136,14 @@ func (l *Loop) end(end core.End) {
 // event is called by the poller for each descriptor that is ready.
 func (l *Loop) event(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 	if fd < len(l.conns) && l.conns[fd] != nil {
-		l.conns[fd].ready(ev)
+		c := l.conns[fd]
+		if c.heavy {
+			if c = l.heavy.turn(c); c == nil {
+				return nil
+			}
+			ev |= unix.EPOLLIN | unix.EPOLLOUT // c is another one: let it see
+		}
+		c.ready(ev)
 	} else if f := l.handle[fd]; f != nil {
 		f()
 	}

@@ -16,11 +16,12 @@ const (
 	turnOps   = 1024
 )
 
-// MaxGulp is how many bytes of a connection are read at once at most, and turnFrames about how many frames are
-// handled then, before others have their turn.
+// MaxGulp is how many bytes of a connection are read at once at most. If there are others, it begins with minGulp, and
+// reads as much as was handled in turnTime before they have their turn.
 const (
-	MaxGulp    = 64 << 10
-	turnFrames = 1024
+	MaxGulp  = 64 << 10
+	minGulp  = 2 << 10
+	turnTime = 64 * time.Microsecond
 )
 
 // Conn is a connection: a core, its transport and its application.
@@ -112,22 +113,26 @@ func (c *Conn) SomeBytes(p []byte) { c.bytes(p, false) }
 func (c *Conn) bytes(p []byte, flush bool) {
 	c.loop.Stats.BytesIn.Add(uint64(len(p)))
 	c.loop.Stats.Reads.Add(1)
-	before := c.loop.Arena.FramesIn
+	if len(p) < minGulp {
+		c.core.Feed(c.loop.now, p)
+		c.serve(flush)
+		return
+	}
+	began := c.loop.Since()
 	c.core.Feed(c.loop.now, p)
 	c.serve(flush)
-	c.gulp = MaxGulp
-	if frames := c.loop.Arena.FramesIn - before; frames > turnFrames/4 {
-		c.gulp = uint32(min(MaxGulp, uint64(len(p))*turnFrames/frames))
-	}
+	took := max(c.loop.Since()-began, 1)
+	fits := uint64(len(p)) * uint64(turnTime) / uint64(took)
+	c.gulp = uint32(max(minGulp, min(MaxGulp, fits, 2*uint64(len(p)))))
 }
 
-// Gulp is how many bytes to read at once at most: less of those of which many frames come, so that tiny ones
-// take no longer turns than others.
+// Gulp is how many bytes to read at once at most: less of those that take long to handle, like many tiny frames, so
+// that nobody waits longer for them than for others.
 func (c *Conn) Gulp() int {
-	if c.gulp == 0 {
+	if c.loop.Stats.Conns.Load() == 1 {
 		return MaxGulp
 	}
-	return int(c.gulp)
+	return int(max(c.gulp, minGulp))
 }
 
 // Closed tells that the transport has ended: err is io.EOF if the peer ended its direction.
