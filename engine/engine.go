@@ -59,6 +59,7 @@ func Start(cfg Config) (*Engine, error) {
 	e.gone = sync.NewCond(&e.mu)
 	e.loopCfg = cfg.loopConfig(e.pool)
 	e.loopCfg.Removed = e.removed
+	_, e.loopCfg.Hops = cfg.Handler.(streams)
 	return e, nil
 }
 

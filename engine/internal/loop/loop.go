@@ -16,6 +16,10 @@ type Config struct {
 	// about.
 	CrashOnPanic bool
 
+	// Hops tells that callbacks only wake goroutines of the application, which do what there is to do: what a turn
+	// sends is little of what will be sent soon.
+	Hops bool
+
 	// Removed is called inside the loop when a connection has left it.
 	Removed func()
 

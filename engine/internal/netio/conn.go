@@ -34,10 +34,11 @@ const (
 type Conn struct {
 	Loop *loop.Loop
 
-	nc   net.Conn
-	out  output
-	lc   *loop.Conn
-	pool *pool.Pool
+	nc    net.Conn
+	out   output
+	eager eager // out, if it can and the reader is to use it
+	lc    *loop.Conn
+	pool  *pool.Pool
 
 	wake  chan struct{} // holds a token if the writer has something to look at
 	heard chan struct{} // closed when the reader has ended
@@ -55,6 +56,7 @@ type Conn struct {
 	closing bool
 	shut    bool // with closing: the transport is being closed
 	deaf    bool
+	answers bool       // the reader is inside, and writes itself
 	listen  *sync.Cond // on mu: deaf or closing has changed
 	timer   *time.Timer
 }
@@ -66,6 +68,9 @@ func New(cfg *loop.Config, nc net.Conn, lc *loop.Conn) *Conn {
 		wake: make(chan struct{}, 1), heard: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.out = newOutput(nc, c.pool)
+	if !cfg.Hops {
+		c.eager, _ = c.out.(eager)
+	}
 	c.listen = sync.NewCond(&c.mu)
 	c.Loop = loop.New(cfg, c, arenaShift, true)
 	return c
@@ -115,7 +120,7 @@ func (c *Conn) read() {
 		if err != nil && !c.closing {
 			c.lc.Closed(err)
 		}
-		c.Loop.Leave()
+		c.answer()
 		c.mu.Unlock()
 		if err != nil {
 			return
@@ -125,6 +130,18 @@ func (c *Conn) read() {
 			buf = c.pool.Get(2 * n)
 		}
 	}
+}
+
+// answer ends a turn of the reader's, and writes what has come of it, if the transport takes that at once: to wake the
+// writer for it takes longer than the turn.
+func (c *Conn) answer() {
+	if c.eager == nil || c.batch != nil || c.closing {
+		c.Loop.Leave()
+		return
+	}
+	c.answers = true
+	c.Loop.Run()
+	c.answers = false
 }
 
 // wantRead waits until bytes are wanted, and returns false if none will be.
@@ -264,12 +281,29 @@ func (c *Conn) Alarm(at time.Duration) {
 	c.timer.Reset(max(0, at-c.Loop.Since()))
 }
 
-// Submit implements loop.Transport: the writer takes the batch when this turn is over.
+// Submit implements loop.Transport: the writer takes the batch when this turn is over, or what the reader leaves of it.
 func (c *Conn) Submit(b *core.Batch) {
 	c.batch, c.rest = b, b.Slices
+	if c.answers {
+		if c.try(); c.batch == nil {
+			return
+		}
+		c.Wake()
+	}
 	c.writing.Store(true) // before the turn ends: from then on, who posts has to see it
 	if len(c.wake) > 0 {  // who posted before did not
 		c.watch()
+	}
+}
+
+// try writes as much of the batch as the transport takes at once.
+func (c *Conn) try() {
+	n := c.eager.try(c.rest)
+	if c.rest = c.after(c.rest, n); len(c.rest) == 0 {
+		c.batch, c.rest = nil, nil
+	}
+	if n > 0 {
+		c.lc.Sent(n)
 	}
 }
 

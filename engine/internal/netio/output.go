@@ -20,6 +20,12 @@ type output interface {
 	write(pieces [][]byte) (n int, err error)
 }
 
+// eager is an output that can write without waiting.
+type eager interface {
+	// try writes as many bytes of pieces as the transport takes at once, and returns how many those are.
+	try(pieces [][]byte) (n int)
+}
+
 // anyOutput writes to any net.Conn.
 type anyOutput struct {
 	nc   net.Conn

@@ -29,6 +29,7 @@ type rawOutput struct {
 	raw  syscall.RawConn
 	iov  []unix.Iovec
 	once func(fd uintptr) bool // writev, made once
+	now  func(fd uintptr) bool // writeNow, made once
 
 	// Of the write under way.
 	pieces [][]byte
@@ -42,18 +43,31 @@ func newRawOutput(nc net.Conn, sc syscall.Conn, p *pool.Pool) output {
 		return anyOutput{nc, p}
 	}
 	o := &rawOutput{nc: nc, raw: raw}
-	o.once = o.writev
+	o.once, o.now = o.writev, o.writeNow
 	return o
 }
 
-func (o *rawOutput) write(pieces [][]byte) (n int, err error) {
+// try implements eager. An error is left to write, which meets it again.
+func (o *rawOutput) try(pieces [][]byte) (n int) {
+	if o.with(pieces, o.now) != nil || o.err != nil {
+		return 0
+	}
+	return o.n
+}
+
+// with has f write pieces.
+func (o *rawOutput) with(pieces [][]byte, f func(fd uintptr) bool) error {
 	if len(pieces) > cap(o.iov) {
 		o.iov = make([]unix.Iovec, len(pieces))
 	}
 	o.pieces, o.n, o.err = pieces, 0, nil
-	err = o.raw.Write(o.once)
+	err := o.raw.Write(f)
 	o.pieces = nil
-	if err != nil {
+	return err
+}
+
+func (o *rawOutput) write(pieces [][]byte) (n int, err error) {
+	if err = o.with(pieces, o.once); err != nil {
 		return 0, err
 	}
 	if o.err != nil {
@@ -63,6 +77,12 @@ func (o *rawOutput) write(pieces [][]byte) (n int, err error) {
 		}
 	}
 	return o.n, nil
+}
+
+// writeNow is writev that does not wait.
+func (o *rawOutput) writeNow(fd uintptr) (done bool) {
+	o.writev(fd)
+	return true
 }
 
 // writev writes what the socket takes, and returns false if that is nothing: package net calls it again

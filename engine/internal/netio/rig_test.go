@@ -55,6 +55,18 @@ func serve(t testing.TB, nc net.Conn, client bool, set ...func(*core.Config)) *s
 
 // start is serve without an end.
 func start(t testing.TB, nc net.Conn, client bool, set ...func(*core.Config)) *side {
+	s := newSide(t, nc, set...)
+	s.start(client)
+	return s
+}
+
+// start begins what newSide has made.
+func (s *side) start(client bool) {
+	s.conn.Start((*events)(s), client, func() { s.overs <- true })
+}
+
+// newSide is start without a start.
+func newSide(t testing.TB, nc net.Conn, set ...func(*core.Config)) *side {
 	s := &side{t: t, pool: new(pool.Pool), overs: make(chan bool, 2)}
 	cfg := &loop.Config{Core: &core.Config{Profile: core.BaseOnly, SendQueue: 1 << 20, SendLow: 32 << 10, Pool: s.pool}, Logger: slog.New(slog.DiscardHandler), Removed: func() {}}
 	for _, f := range set {
@@ -62,7 +74,6 @@ func start(t testing.TB, nc net.Conn, client bool, set ...func(*core.Config)) *s
 	}
 	cfg.Core.Prepare()
 	s.conn = New(cfg, nc, &s.lc)
-	s.conn.Start((*events)(s), client, func() { s.overs <- true })
 	return s
 }
 
