@@ -58,8 +58,7 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
 		if code == codec.ClosedError {
 			r.flags |= withConn
 		}
-		r.gate.set(h.Gen, gateShut|gateClosed)
-		r.gate.clear(&c.memory)
+		r.gate.close(&c.memory)
 		c.report(h.Slot, tellClosed)
 		return
 	}

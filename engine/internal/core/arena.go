@@ -57,7 +57,6 @@ func NewArena(shift uint, cfg *Config) *Arena {
 // can be reserved on it at once.
 func (a *Arena) Open() Handle {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if len(a.free) == 0 {
 		first := a.records.len()
 		a.asides.grow()
@@ -68,6 +67,7 @@ func (a *Arena) Open() Handle {
 	}
 	slot := a.free[len(a.free)-1]
 	a.free = a.free[:len(a.free)-1]
+	a.mu.Unlock()
 	r := a.records.at(slot)
 	g := r.gate.generation() + 1
 	r.gate.reset(g)
@@ -78,8 +78,7 @@ func (a *Arena) Open() Handle {
 // for it. It may be called from any goroutine.
 func (c *Conn) Cancel(h Handle) {
 	g := &c.arena.records.at(h.Slot).gate
-	g.set(h.Gen, gateShut|gateClosed)
-	g.clear(&c.memory)
+	g.close(&c.memory)
 	c.arena.put(h.Slot)
 }
 
@@ -180,7 +179,9 @@ func (a *Arena) release(slot uint32) {
 func (a *Arena) put(slot uint32) {
 	r := a.records.at(slot)
 	r.gate.end()
-	r.consumed.Store(0)
+	if r.consumed.Load() != 0 {
+		r.consumed.Store(0)
+	}
 	a.mu.Lock()
 	a.free = append(a.free, slot)
 	a.mu.Unlock()

@@ -146,7 +146,7 @@ func TestGatesOfManyGoroutines(t *testing.T) {
 		if !gates[i].set(1, gateShut|gateClosed) || gates[i].set(1, gateShut) {
 			t.Error("a gate shuts once")
 		}
-		gates[i].clear(m)
+		gates[i].close(m)
 	}
 	if m.Used() != 0 || parent.Used() != 0 {
 		t.Errorf("%d bytes used at the end, %d of the parent", m.Used(), parent.Used())
@@ -173,7 +173,7 @@ func TestGateEndsUnderItsSenders(t *testing.T) {
 		all.Go(func() {
 			<-start
 			g.set(7, gateShut|gateClosed)
-			g.clear(m)
+			g.close(m)
 		})
 		close(start)
 		all.Wait()

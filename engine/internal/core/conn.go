@@ -264,8 +264,7 @@ func (c *Conn) close(slot uint32) {
 	}
 	r.state = closed
 	r.flags &^= sendGrant | sendPriority | sendFin | sendClose | tellWritable
-	r.gate.set(r.gate.generation(), gateShut|gateClosed)
-	r.gate.clear(&c.memory)
+	r.gate.close(&c.memory)
 	c.stopTimer(slot)
 	if c.queue.Remove(c.arena.flows, slot); c.queue.OnlyControl() {
 		c.out.stalled = false // nothing waits for the connection's window any more

@@ -41,6 +41,11 @@ func (e *Event) data(ch Handle, p []byte, fin bool) {
 	e.Kind, e.Channel, e.Data, e.Fin, e.End = DataReceived, ch, p, fin, nil
 }
 
+// channel makes e another event of a channel, in the same way. p is OPEN's payload, end is Closed's.
+func (e *Event) channel(kind EventKind, ch Handle, p []byte, end *End) {
+	e.Kind, e.Channel, e.Data, e.Fin, e.End = kind, ch, p, false, end
+}
+
 // End is how a channel or a connection ended.
 type End struct {
 	Code   codec.Code

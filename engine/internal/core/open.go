@@ -29,6 +29,9 @@ var (
 // ParseOpen reads an OPEN's payload. The slices of the result alias p.
 func ParseOpen(p []byte) (OpenParams, error) {
 	o := OpenParams{Priority: DefaultPriority}
+	if len(p) == 0 {
+		return o, nil
+	}
 	err := codec.ParseParams(p, func(t codec.ParamType, v []byte) error {
 		switch t {
 		case codec.ParamPriority:

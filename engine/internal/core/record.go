@@ -153,9 +153,19 @@ func (g *gate) heed() bool {
 	return g.word.Load()&gateAwait != 0 && g.word.And(^uint64(gateAwait))&gateAwait != 0
 }
 
-// clear gives all booked bytes back, of a gate that is shut.
-func (g *gate) clear(m *Budget) {
-	m.Give(counted(int(g.word.And(^uint64(gateQueued)) & gateQueued)))
+// close ends sending and receiving, and gives all booked bytes back.
+func (g *gate) close(m *Budget) {
+	for {
+		w := g.word.Load()
+		to := w&^gateQueued | gateShut | gateClosed
+		if w == to {
+			return
+		}
+		if g.word.CompareAndSwap(w, to) {
+			m.Give(counted(int(w & gateQueued)))
+			return
+		}
+	}
 }
 
 // set sets bits, if generation is still the current one and one of them was not set, and returns whether it did.

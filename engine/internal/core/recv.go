@@ -66,11 +66,11 @@ func (c *Conn) nextEvent(ev *Event) {
 		switch {
 		case r.flags&tellClosed != 0:
 			r.flags &^= tellClosed
-			*ev = Event{Kind: Closed, Channel: r.handle(slot), End: c.endOf(slot, r)}
+			ev.channel(Closed, r.handle(slot), nil, c.endOf(slot, r))
 			return
 		case r.flags&tellWritable != 0:
 			r.flags &^= tellWritable
-			*ev = Event{Kind: Writable, Channel: r.handle(slot)}
+			ev.channel(Writable, r.handle(slot), nil, nil)
 			return
 		}
 		c.releaseUnused(slot)
@@ -181,11 +181,11 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 			c.stopTimer(slot)
 		}
 		c.ready(now, slot, r)
-		*ev = Event{Kind: Accepted, Channel: r.handle(slot)}
+		ev.channel(Accepted, r.handle(slot), nil, nil)
 	case ended:
 		c.close(slot)
 		c.control(slot, sendCloseAck)
-		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
+		ev.channel(Closed, r.handle(slot), nil, cleanEnd)
 	case cross:
 		c.late.closed(int64(r.in.window)) // what it sends now is late
 		r.state = crossed
@@ -193,7 +193,7 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 		c.control(slot, sendCloseAck)
 	case acked:
 		c.close(slot)
-		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: cleanEnd}
+		ev.channel(Closed, r.handle(slot), nil, cleanEnd)
 	case discard:
 		c.recvDiscarded(now, f, slot, r, ev)
 	case urgency:
@@ -206,7 +206,7 @@ func (c *Conn) receiveOn(now time.Duration, f *codec.Frame, ev *Event) {
 			return // the token was the last, and the channel is closed
 		}
 		c.close(slot)
-		*ev = Event{Kind: Closed, Channel: r.handle(slot), End: c.remoteEnd(f.Payload)}
+		ev.channel(Closed, r.handle(slot), nil, c.remoteEnd(f.Payload))
 	case late:
 		c.recvLate(now, f)
 	case stray:
@@ -285,7 +285,7 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 	c.accepted++
 	c.empty = 0
 	c.pending = h
-	*ev = Event{Kind: Opened, Channel: h, Data: f.Payload}
+	ev.channel(Opened, h, f.Payload, nil)
 }
 
 // recvData takes data on an open channel.
