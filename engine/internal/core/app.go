@@ -67,7 +67,7 @@ func (c *Conn) Open(now time.Duration, h Handle, params *pool.Buf, t Traits) {
 	c.empty = 0
 	c.arena.Opened.Add(1)
 	if c.channels == nil {
-		c.channels = newIDTable(c.cfg.Seed)
+		c.channels = newIDTable(c.cfg.idFactor)
 	}
 	c.channels.put(r.id, h.Slot)
 	c.control(h.Slot, sendOpen)

@@ -81,6 +81,7 @@ type Config struct {
 
 	Timeouts Timeouts
 
+	idFactor    uint64
 	fileFrame   int // FrameSize for ranges of files
 	connMemory  bounds
 	ask, answer []byte // HELLO
@@ -133,5 +134,6 @@ func (c *Config) Prepare() {
 		c.Timeouts.FirstFrame = hurriedFrame
 	}
 	c.Timeouts.defaults()
+	c.idFactor = idFactor(c.Seed)
 	c.prepareHello()
 }

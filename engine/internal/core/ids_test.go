@@ -17,7 +17,7 @@ func TestIDTable(t *testing.T) {
 		if _, ok := ids.get(1); ok {
 			t.Fatal("a nil table has a channel")
 		}
-		ids = newIDTable(r.Uint64())
+		ids = newIDTable(idFactor(r.Uint64()))
 		model := make(map[uint32]uint32)
 		var open []uint32
 		next := [2]uint32{1, 2}
@@ -53,21 +53,40 @@ func TestIDTable(t *testing.T) {
 	}
 }
 
-// No choice of ids makes a search long: it is about as long for those of any stride as for those in a row.
+// passes is how many lines a search for one of these ids passes, on average.
+func passes(factor uint64, first, stride, n uint32) float64 {
+	ids, passed := newIDTable(factor), 0
+	for i := range n {
+		ids.put(first+stride*i, i)
+	}
+	for i := range n {
+		id := first + stride*i
+		passed += (ids.find(id) - ids.line(id)) & (len(ids.places) - 1) / linePlaces
+	}
+	return float64(passed) / float64(n)
+}
+
+// No choice of ids makes a search long.
 func TestIDTableHasNoWorstIDs(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for stride := uint32(2); stride <= 1<<19; stride *= 2 {
-		ids, steps := newIDTable(r.Uint64()), 0
-		const n = 8000
-		for i := range uint32(n) {
-			ids.put(1+stride*i, i)
+		if mean := passes(idFactor(r.Uint64()), 1, stride, 8000); mean > 16 {
+			t.Errorf("ids %d apart: a search passes %.1f lines", stride, mean)
 		}
-		for i := range uint32(n) {
-			id := 1 + stride*i
-			steps += (ids.find(id) - ids.home(id)) & (len(ids.places) - 1)
+	}
+}
+
+// Ids in a row spread evenly, whatever the seed is, and wherever the row begins.
+func TestIDTableSpreadsIDsInARow(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 300 {
+		seed, first, n := r.Uint64(), r.Uint32()|1, 10+r.Uint32N(10_000)
+		if mean := passes(idFactor(seed), first/2|1, 2, n); mean > 0.5 {
+			t.Errorf("seed %#x: a search among %d ids from %d on passes %.1f lines", seed, n, first/2|1, mean)
 		}
-		if mean := float64(steps) / n; mean > 64 {
-			t.Errorf("ids %d apart: a search takes %.0f steps", stride, mean)
-		}
+	}
+	const golden = 0x9E3779B97F4A7C15
+	if f := idFactor(0); f-golden+8 > 16 {
+		t.Errorf("the multiplier for the seed 0 is %#x, want about %#x", f, uint64(golden))
 	}
 }

@@ -279,7 +279,7 @@ func (c *Conn) recvOpen(now time.Duration, f *codec.Frame, ev *Event) {
 		r.out = outflow(o.Window)
 	}
 	if c.channels == nil {
-		c.channels = newIDTable(c.cfg.Seed)
+		c.channels = newIDTable(c.cfg.idFactor)
 	}
 	c.channels.put(f.Channel, h.Slot)
 	c.accepted++
