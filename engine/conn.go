@@ -38,7 +38,8 @@ func (c *Conn) Open(o OpenOptions) (Channel, error) {
 		return Channel{}, fmt.Errorf("engine: window is %d, not 0 to %d", o.Window, maxWindow)
 	}
 	p.HasWindow, p.Window = o.Window > 0, uint32(o.Window)
-	params := p.Append(nil)
+	var short [64]byte
+	params := p.Append(short[:0])
 	if len(params) > codec.MaxParams {
 		return Channel{}, fmt.Errorf("engine: target and metadata take more than %d bytes", codec.MaxParams)
 	}
