@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/sscd-io/sscd/engine/file"
 )
@@ -100,18 +102,36 @@ func (o *output) begin(of file.Header, resumed bool) (err error) {
 	return os.WriteFile(o.ofName(), of.Append(nil), 0o666)
 }
 
-// finish makes FILE of FILE.part.
+// finish makes FILE of FILE.part. After a power cut, too, what is called FILE is complete, or what it was before.
 func (o *output) finish() error {
-	if err := o.abandon(); err != nil || o.straight() {
+	if o.straight() {
+		return o.abandon()
+	}
+	if err := errors.Join(keep(o.file), o.abandon()); err != nil {
 		return err
 	}
 	if err := os.Rename(o.partName(), o.name); err != nil {
 		return err
 	}
+	if dir, err := os.Open(filepath.Dir(o.name)); err == nil { // else it may be written to, but not read
+		if err := errors.Join(keep(dir), dir.Close()); err != nil {
+			return err
+		}
+	}
 	if err := os.Remove(o.ofName()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
+}
+
+// keep has what was written to f outlive a power cut, if f is of a kind for which the system has a way to ask for that:
+// Windows has none for directories, and some file systems have none at all.
+func keep(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // abandon leaves the output as it is.

@@ -30,7 +30,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.BoolVar(&cfg.Socket.ReusePort, "reuseport", false, "SO_REUSEPORT, with a listening socket for each loop")
 	f.DurationVar(&cfg.Timeouts.Drain, "drain", 30*time.Second, "how long channels may go on after SIGTERM")
 	dir := f.String("files", "", "serve the regular files under a `directory`, as file:PATH")
-	maxFiles := f.Int("max-files", 0, "files under way at a time; 0 means 128")
+	maxFiles := f.Int("max-files", 0, "files under way at a time, of which a connection gets half at most; 0 means 128")
 	credentials := flags.Credentials(f)
 	flags.Limits(f, &cfg)
 	flags.Socket(f, &cfg.Socket)

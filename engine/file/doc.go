@@ -12,8 +12,9 @@
 // goes on with a transfer compares the size and the time to know whether it is still the same file.
 //
 // A file that is not to be had is refused, or the channel reset right behind the ACK, with NotFound, NotRegular or
-// BadRange, and with engine.Refused if it may be had another time. Nothing outside the directory is to be had, not by
-// "..", nor by a symbolic link that leads out. What a client sends on the channel is dropped.
+// BadRange; with TooMany if it may be had when fewer are under way on this connection, and with engine.Refused if it
+// may be had another time. Nothing outside the directory is to be had, not by "..", nor by a symbolic link that leads
+// out. What a client sends on the channel is dropped.
 //
 // The package is built on the engine's API alone, and serves next to other handlers: see Handler.Serves. It is not
 // for files that somebody writes to meanwhile; one that becomes shorter ends its channels with engine.Internal.

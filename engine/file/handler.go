@@ -17,10 +17,11 @@ type Handler struct {
 	Root *os.Root
 
 	// MaxFiles is how many transfers there may be at a time, each of which holds a descriptor; 0 means 128. More
-	// are refused with engine.Refused.
+	// are refused with engine.Refused. A connection may have no more of them than it leaves free for others, half if
+	// it is the only one: what it asks for beyond that is refused with TooMany.
 	MaxFiles int
 
-	files atomic.Int64
+	shares shares
 }
 
 // defaultMaxFiles is half of the descriptors that engines leave for other things than connections.
@@ -31,6 +32,7 @@ var _ engine.HalfCloser = (*Handler)(nil)
 // transfer is a channel on which a file goes.
 type transfer struct {
 	users atomic.Int32 // the channel, and who opens the file
+	conn  *engine.Conn
 }
 
 // Serves returns whether OnOpen of a Handler accepted the channel. So an application with other targets too knows
@@ -50,10 +52,14 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 	if err != nil {
 		return engine.Answer{Code: BadRange}
 	}
-	if !h.book() {
-		return engine.Answer{Code: engine.Refused}
+	limit := h.MaxFiles
+	if limit == 0 {
+		limit = defaultMaxFiles
 	}
-	t := new(transfer)
+	if code := h.shares.book(ch.Conn(), limit); code != engine.NoError {
+		return engine.Answer{Code: code}
+	}
+	t := &transfer{conn: ch.Conn()}
 	t.users.Store(2)
 	ch.SetContext(t)
 	go func() {
@@ -66,23 +72,10 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 	return engine.Answer{}
 }
 
-// book counts one more transfer, if there may be one.
-func (h *Handler) book() bool {
-	limit := int64(h.MaxFiles)
-	if limit == 0 {
-		limit = defaultMaxFiles
-	}
-	if h.files.Add(1) > limit {
-		h.files.Add(-1)
-		return false
-	}
-	return true
-}
-
 // release counts one less when the transfer has no users any more: a channel can end while its file is being opened.
 func (h *Handler) release(t *transfer) {
 	if t.users.Add(-1) == 0 {
-		h.files.Add(-1)
+		h.shares.release(t.conn)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestNoDescriptorsLeak(t *testing.T) {
 
 // Clients that come, ask and go leave nothing, and room for others.
 func TestClientsThatVanish(t *testing.T) {
-	withFiles(t, 4, func(t *testing.T, w *world) {
+	withFiles(t, 6, func(t *testing.T, w *world) {
 		want := w.put("f", 10<<20)
 		for range 50 {
 			nc, err := net.Dial("tcp", w.addr)

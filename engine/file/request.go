@@ -18,6 +18,7 @@ const (
 	NotFound   engine.Code = 256 // there is none, or not for this peer: the two can't be told apart
 	NotRegular engine.Code = 257 // a directory, a pipe, a device
 	BadRange   engine.Code = 258 // beyond the end, or no range at all
+	TooMany    engine.Code = 259 // the connection has as many files under way as it leaves for others
 )
 
 // Range is a part of a file; the zero Range is all of it.
