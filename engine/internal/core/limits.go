@@ -16,6 +16,11 @@ const (
 	// would fit those.
 	burst = 5 * time.Millisecond
 
+	// leastTrip is what a round trip counts at least when windows of channels are tuned: on shorter paths it is the
+	// turns of both sides that take time, not the path, and windows that fit this alone would have them wait for each
+	// other. The connection's window, which is for what is under way, starts with room for those.
+	leastTrip = 100 * time.Microsecond
+
 	// probes is how often the round trip time is measured in a row when windows begin to be tuned,
 	// probeAgain after how long it is measured anew then, and rttEpoch how long a smallest one counts, at
 	// least: paths change. After that the connection's window is small for reprobes samples, since a busy

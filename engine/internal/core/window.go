@@ -86,8 +86,8 @@ func (c *Conn) arrived(now time.Duration, f *codec.Frame) bool {
 }
 
 // tune makes a receive window fit its path: twice what is consumed in the smallest round trip, but not less
-// than start or more than most. What it grows by is taken from memory, if that is given. It grows only while
-// the peer has less than it could use, so what the path holds stays little, and shrinks when less is used.
+// than start or more than most. It is a channel's if memory is given, from which it takes what it grows by. It grows
+// only while the peer has less than it could use, so what the path holds stays little, and shrinks when less is used.
 func (c *Conn) tune(now time.Duration, f *inflow, m *meter, start, most uint32, memory *Budget) {
 	rtt := c.pings.smallest()
 	c.probe(now)
@@ -97,6 +97,8 @@ func (c *Conn) tune(now time.Duration, f *inflow, m *meter, start, most uint32, 
 	case memory == nil && c.pings.again:
 		f.shrink(f.size-min(f.size, start), m)
 		return
+	case memory != nil:
+		rtt = max(rtt, leastTrip)
 	}
 	n, ok := m.rate(f, now, rtt)
 	if !ok {

@@ -9,10 +9,12 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// turnBytes is how much a connection may send in one turn before others have theirs, and turnOps how many
-// of the operations posted are done before sockets are looked at.
+// turnBytes is how much a connection may send in one turn before others have theirs, turnFills how many times its
+// applications are asked for more meanwhile, as many as it takes full batches, and turnOps how many of the operations
+// posted are done before sockets are looked at.
 const (
 	turnBytes = 256 << 10
+	turnFills = 4
 	turnOps   = 1024
 )
 
@@ -176,8 +178,8 @@ func (c *Conn) Gone() {
 	}
 }
 
-// serve reports events and, if flush is set, sends what may be sent in this turn. What comes of that is for
-// the next one.
+// serve reports events and, if flush is set, sends what may be sent in this turn. What comes of the end of that is
+// for the next one.
 func (c *Conn) serve(flush bool) {
 	l := c.loop
 	l.current = c
@@ -187,7 +189,12 @@ func (c *Conn) serve(flush bool) {
 	}
 	if flush {
 		l.budget = turnBytes
-		for c.flush() {
+		for fills := 0; c.flush(); {
+			// Those whose queues have room again fill them now, or the next batch has what little is left.
+			if fills++; fills <= turnFills && l.did < turnOps && c.core.HasEvents() {
+				c.reportAll()
+				l.work(false)
+			}
 		}
 		if c.core.Over() {
 			c.reportAll()
