@@ -25,7 +25,6 @@ type conn struct {
 	deaf     bool     // bytes are not wanted
 	heavy    bool     // its last turn was long, so others come first
 	waits    bool     // among those in Loop.heavy
-	next     *conn    // behind it there
 }
 
 // interest is the events a descriptor is registered for.

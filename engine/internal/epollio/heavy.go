@@ -11,14 +11,14 @@ const (
 )
 
 // heavy is the connections whose last turn was long: it read all it was allowed to, which is what is handled in some
-// microseconds (loop.Conn.Gulp), or sent much. They mostly have more
-// to do, so those with little to do are served before them: not each heavy connection at each of its events, but now
-// and then one, the one that has waited longest. The poller goes on to report them. So whoever has little to do waits
-// for a few long turns, and not for one of each heavy connection.
+// microseconds (loop.Conn.Gulp), or sent much. They mostly have more to do, so those with little to do are served before
+// them: not each heavy connection at each of its events, but now and then one, the one that has waited longest. The
+// poller goes on to report them. So whoever has little to do waits for a few long turns, and not for one of each heavy
+// connection.
 type heavy struct {
-	n           int   // how many there are
-	first, last *conn // those that were reported and wait
-	passed      int   // events since the last turn
+	n      int     // how many there are
+	queue  []*conn // those that were reported and wait
+	passed int     // events since the last turn
 }
 
 // note counts c, which was served, among the heavy or not.
@@ -36,21 +36,15 @@ func (h *heavy) note(c *conn, heavy bool) {
 func (h *heavy) turn(c *conn) *conn {
 	if !c.waits {
 		c.waits = true
-		if h.last == nil {
-			h.first = c
-		} else {
-			h.last.next = c
-		}
-		h.last = c
+		h.queue = append(h.queue, c)
 	}
 	if h.passed++; h.passed < min(heavyShare, h.n) {
 		return nil
 	}
-	c = h.first
-	if h.first = c.next; h.first == nil {
-		h.last = nil
-	}
-	c.next, c.waits = nil, false
 	h.passed = 0
+	c = h.queue[0]
+	h.queue[0] = nil
+	h.queue = h.queue[1:]
+	c.waits = false
 	return c
 }

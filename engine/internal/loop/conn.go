@@ -38,9 +38,9 @@ type Conn struct {
 	gone  bool        // the transport is closed
 
 	isPressed bool
+	isDirty   bool
 	gulp      uint32 // see Gulp
 
-	isDirty   bool
 	nextDirty *Conn
 	due       time.Duration // in Loop.timers
 	index     int
