@@ -11,10 +11,10 @@ const (
 )
 
 // heavy is the connections whose last turn was long: it read all it was allowed to, which is what is handled in some
-// microseconds (loop.Conn.Gulp), or sent much. They mostly have more to do, so those with little to do are served before
-// them: not each heavy connection at each of its events, but now and then one, the one that has waited longest. The
-// poller goes on to report them. So whoever has little to do waits for a few long turns, and not for one of each heavy
-// connection.
+// microseconds (loop.Conn.Gulp), or sent much. They mostly have more to do, so those with little to do are served
+// before them: not each heavy connection at each of its events, but now and then one, the one that has waited longest.
+// The poller goes on to report them. So whoever has little to do waits for a few long turns, and not for one of each
+// heavy connection.
 type heavy struct {
 	n      int     // how many there are
 	queue  []*conn // those that were reported and wait

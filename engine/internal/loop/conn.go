@@ -18,10 +18,12 @@ const (
 	turnOps   = 1024
 )
 
-// MaxGulp is how many bytes of a connection are read at once at most. If there are others, it begins with minGulp, and
-// reads as much as was handled in turnTime before they have their turn.
+// MaxGulp is how many bytes of a connection are read at once at most. One that is alone reads loneGulp or more; if
+// there are others, it begins with minGulp. Beyond that it is as much as was handled in turnTime before: much of few large
+// frames, which has them answered together, and little of many small ones, for which others need not wait then.
 const (
-	MaxGulp  = 64 << 10
+	MaxGulp  = 256 << 10
+	loneGulp = 64 << 10
 	minGulp  = 2 << 10
 	turnTime = 64 * time.Microsecond
 )
@@ -128,11 +130,10 @@ func (c *Conn) bytes(p []byte, flush bool) {
 	c.gulp = uint32(max(minGulp, min(MaxGulp, fits, 2*uint64(len(p)))))
 }
 
-// Gulp is how many bytes to read at once at most: less of those that take long to handle, like many tiny frames, so
-// that nobody waits longer for them than for others.
+// Gulp is how many bytes to read at once at most.
 func (c *Conn) Gulp() int {
 	if c.loop.Stats.Conns.Load() == 1 {
-		return MaxGulp
+		return int(max(c.gulp, loneGulp))
 	}
 	return int(max(c.gulp, minGulp))
 }

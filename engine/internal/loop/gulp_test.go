@@ -14,11 +14,11 @@ import (
 func TestGulpFitsTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
-		a := s.serve(1)
+		a := s.serve(8)
 		var takes time.Duration
-		a.app.onData = func(core.Handle, []byte) { time.Sleep(takes) }
-		if n := a.lc.Gulp(); n != MaxGulp {
-			t.Errorf("alone it reads %d bytes, want %d", n, MaxGulp)
+		a.app.onData = func(core.Handle, []byte) { time.Sleep(takes); takes = 0 }
+		if n := a.lc.Gulp(); n != loneGulp {
+			t.Errorf("alone it reads %d bytes, want %d", n, loneGulp)
 		}
 		s.join(false)
 		for _, step := range []struct {
@@ -33,13 +33,18 @@ func TestGulpFitsTheTime(t *testing.T) {
 			{32 << 10, turnTime, 32 << 10},       //
 			{32 << 10, 2 * turnTime, 16 << 10},   //
 			{16 << 10, time.Second, minGulp},     // it is never none
-			{MaxGulp - 100, 0, MaxGulp},          // nor more than a buffer
-			{MaxGulp / 2, turnTime / 8, MaxGulp}, //
+			{60 << 10, 0, 120 << 10},             //
+			{240 << 10, 0, MaxGulp},              // nor more than a buffer
+			{120 << 10, turnTime / 8, 240 << 10}, //
 		} {
 			takes = step.takes
-			if n := step.size - codec.HeaderSize; n > 0 {
-				a.hear(frame(codec.Data, 1, make([]byte, n)))
+			var frames [][]byte
+			for left, id := step.size, 0; left > 0; id++ {
+				n := min(left, 30<<10)
+				frames = append(frames, frame(codec.Data, odd(id), make([]byte, n-codec.HeaderSize)))
+				left -= n
 			}
+			a.hear(frames...)
 			if n := a.lc.Gulp(); n != step.want {
 				t.Errorf("%d bytes that take %v: then %d, want %d", step.size, step.takes, n, step.want)
 			}

@@ -89,7 +89,7 @@ const never = time.Duration(1<<63 - 1)
 // New returns a loop whose Serve is still to be called.
 func New(cfg *loop.Config) (*Loop, error) {
 	return newSized(cfg, ring.Config{
-		Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, SendBytes: 256 << 10,
+		Entries: 256, Completions: 4096, Buffers: 16, BufferSize: 64 << 10, SendBytes: 256 << 10,
 	})
 }
 

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { evlooptest.Main(m) }
 var small = ring.Config{Entries: 8, Completions: 16, Buffers: 8, BufferSize: 1024, SendBytes: 4096}
 
 // usual is about the ring that New makes.
-var usual = ring.Config{Entries: 256, Completions: 4096, Buffers: 16, BufferSize: loop.MaxGulp, SendBytes: 256 << 10}
+var usual = ring.Config{Entries: 256, Completions: 4096, Buffers: 16, BufferSize: 64 << 10, SendBytes: 256 << 10}
 
 // newRig returns a rig with a loop with a ring of that size, which is not served yet.
 func newRig(t testing.TB, size ring.Config, set ...func(*core.Config)) (*evlooptest.Rig, *Loop) {
