@@ -19,8 +19,8 @@ const (
 )
 
 // MaxGulp is how many bytes of a connection are read at once at most. One that is alone reads loneGulp or more; if
-// there are others, it begins with minGulp. Beyond that it is as much as was handled in turnTime before: much of few large
-// frames, which has them answered together, and little of many small ones, for which others need not wait then.
+// there are others, it begins with minGulp. Beyond that it is as much as was handled in turnTime before: much of few
+// large frames, which has them answered together, and little of many small ones, for which others need not wait then.
 const (
 	MaxGulp  = 256 << 10
 	loneGulp = 64 << 10
