@@ -54,7 +54,7 @@ func TestUnauthorized(t *testing.T) {
 		{"an end first", "> ERROR 0 PROTOCOL\nclosed", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			onBackends(t, func(t *testing.T, b engine.Backend) {
+			onBackendsAtOnce(t, func(t *testing.T, b engine.Backend) {
 				app := new(probe)
 				e, addr := guarded(t, b, app)
 				p := dialRaw(t, addr)

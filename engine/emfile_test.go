@@ -64,7 +64,7 @@ func TestServerProcess(t *testing.T) {
 // TestOutOfDescriptors: a server that has no descriptors left goes on serving whom it has, rests instead of
 // spinning, and accepts again once descriptors are free.
 func TestOutOfDescriptors(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
+	onBackendsAtOnce(t, func(t *testing.T, b engine.Backend) {
 		s := startServerProcess(t, b)
 
 		// Some connections stand.

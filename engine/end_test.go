@@ -39,7 +39,7 @@ func acceptSession(t *testing.T, l *engine.Listener) *engine.Session {
 
 // A peer that leaves its socket and a channel open does not keep Session.Close from returning.
 func TestCloseNeedsNoPeer(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
+	onBackendsAtOnce(t, func(t *testing.T, b engine.Backend) {
 		l, p := listenRaw(t, b)
 		p.send("OPEN 1")
 		s := acceptSession(t, l)

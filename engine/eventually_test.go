@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +48,17 @@ func eventually(t testing.TB, f func() (bool, string)) {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// atOnce runs subtests at the same time, and returns when all are over. It is for those that mostly wait: of
+// t.Parallel's no more would be at it than there are processors. None of them may look at what is the whole process's,
+// such as descriptors, goroutines and the heap.
+func atOnce(t *testing.T, subtests map[string]func(t *testing.T)) {
+	var all sync.WaitGroup
+	for name, f := range subtests {
+		all.Go(func() { t.Run(name, f) })
+	}
+	all.Wait()
 }
 
 // startEngine starts an engine that ends with the test.

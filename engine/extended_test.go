@@ -17,21 +17,13 @@ import (
 // TestExtendedFrames is TestHostileFrames for the extended profile: peers that say HELLO, then misbehave, or are
 // at the edge of what is allowed.
 func TestExtendedFrames(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b, Compression: true})
-		for _, group := range []struct {
-			name    string
-			stories []story
-		}{
-			{"hello", hello()},
-			{"fin", fin},
-			{"priority", priority},
-			{"header CRC", headerCRC},
-			{"windows", connWindows},
-			{"zlib", zips()},
-		} {
-			t.Run(group.name, func(t *testing.T) { s.play(t, group.stories) })
-		}
+	playOnServers(t, engine.Config{Compression: true}, []chapter{
+		{"hello", hello()},
+		{"fin", fin},
+		{"priority", priority},
+		{"header CRC", headerCRC},
+		{"windows", connWindows},
+		{"zlib", zips()},
 	})
 }
 

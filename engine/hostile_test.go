@@ -55,27 +55,28 @@ func onBackends(t *testing.T, f func(t *testing.T, b engine.Backend)) {
 	}
 }
 
+// onBackendsAtOnce runs a test on all backends at the same time, as atOnce does.
+func onBackendsAtOnce(t *testing.T, f func(t *testing.T, b engine.Backend)) {
+	subtests := make(map[string]func(t *testing.T))
+	for _, b := range backends {
+		subtests[string(b)] = func(t *testing.T) { f(t, b) }
+	}
+	atOnce(t, subtests)
+}
+
 func TestHostileFrames(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b})
-		for _, group := range []struct {
-			name    string
-			stories []story
-		}{
-			{"framing", framing},
-			{"types", typesUnknown()},
-			{"lengths", lengths()},
-			{"opening", opening},
-			{"parameters", parameters()},
-			{"idle", onIdle()},
-			{"late", late()},
-			{"windows", windows},
-			{"closing", closing},
-			{"ping", pinging},
-			{"errors", errorFrames},
-		} {
-			t.Run(group.name, func(t *testing.T) { s.play(t, group.stories) })
-		}
+	playOnServers(t, engine.Config{}, []chapter{
+		{"framing", framing},
+		{"types", typesUnknown()},
+		{"lengths", lengths()},
+		{"opening", opening},
+		{"parameters", parameters()},
+		{"idle", onIdle()},
+		{"late", late()},
+		{"windows", windows},
+		{"closing", closing},
+		{"ping", pinging},
+		{"errors", errorFrames},
 	})
 }
 
@@ -707,8 +708,7 @@ func TestFlippedBits(t *testing.T) {
 // TestChecksums: sums that are not the CRC-32 (IEEE) of the header's first 12 bytes and the payload, and one
 // that is though it looks like none.
 func TestChecksums(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b})
+	onServers(t, engine.Config{}, func(t *testing.T, s *rawServer) {
 		sum := func(frame []byte, crc uint32) []byte {
 			binary.BigEndian.PutUint32(frame[12:], crc)
 			return frame
@@ -811,8 +811,7 @@ func payloadWithCRC(h codec.Header, crc uint32) []byte {
 // TestTruncatedFrames: the client ends its direction, or resets, in the middle of a frame. No byte of
 // that frame is handled, and the application is told that this is no clean end.
 func TestTruncatedFrames(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b})
+	onServers(t, engine.Config{}, func(t *testing.T, s *rawServer) {
 		for _, c := range []struct {
 			before, frame string
 			channels      int // that are open then
@@ -824,7 +823,6 @@ func TestTruncatedFrames(t *testing.T) {
 			for end, told := range map[string]error{"FIN": io.ErrUnexpectedEOF, "RST": syscall.ECONNRESET} {
 				conns, channels := s.app.ended()
 				frame := offline(t).encode(c.frame)
-				s.before = used(t)
 				var peers []*rawPeer
 				for cut := 1; cut < len(frame); cut += max(1, cut/40*cut/8) {
 					p := dialRaw(t, s.addr)
@@ -870,8 +868,7 @@ func TestTruncatedFrames(t *testing.T) {
 
 // TestMaxChannels: opens beyond Config.MaxChannels are refused, and taken again once others have ended.
 func TestMaxChannels(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b, MaxChannels: 2})
+	onServers(t, engine.Config{MaxChannels: 2}, func(t *testing.T, s *rawServer) {
 		s.play(t, []story{
 			{name: "refused, and taken after a close", opens: 3, bytes: 4, script: `
 				> OPEN 1; OPEN 3
@@ -941,8 +938,7 @@ func TestMaxChannels(t *testing.T) {
 
 // TestSourceKeepsToTheWindow: a source sends what was granted, to the byte.
 func TestSourceKeepsToTheWindow(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b})
+	onServers(t, engine.Config{}, func(t *testing.T, s *rawServer) {
 		p := s.dial(t)
 		pattern := make([]byte, 5*startWindow)
 		for i := range pattern {
@@ -978,8 +974,7 @@ func TestSourceKeepsToTheWindow(t *testing.T) {
 
 // TestGrants: a server grants half a window when that much is consumed, and less within a second.
 func TestGrants(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b})
+	onServers(t, engine.Config{}, func(t *testing.T, s *rawServer) {
 		p := s.dial(t)
 		p.play(`
 			> OPEN 1 target=discard; DATA 1 *32768
@@ -1005,6 +1000,7 @@ func TestGrants(t *testing.T) {
 // TestErrorLingers: after a connection error the server waits a second for its peer to read and close, and
 // then closes itself, whatever the peer does.
 func TestErrorLingers(t *testing.T) {
+	var trials []trial
 	for name, after := range map[string]func(p *rawPeer){
 		"silence": func(p *rawPeer) { p.wantClosed() },
 		"more frames": func(p *rawPeer) {
@@ -1014,9 +1010,8 @@ func TestErrorLingers(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			onBackends(t, func(t *testing.T, b engine.Backend) {
-				s := serveRaw(t, engine.Config{Backend: b})
+		for _, b := range backends {
+			trials = append(trials, trial{name + "/" + string(b), engine.Config{Backend: b}, func(t *testing.T, s *rawServer) {
 				p := s.dial(t)
 				p.send("CLOSE 1")
 				p.want("ERROR 0 PROTOCOL")
@@ -1030,15 +1025,17 @@ func TestErrorLingers(t *testing.T) {
 				if opens, _ := s.reached(); opens != 0 {
 					t.Errorf("%d channels were opened after the error", opens)
 				}
-			})
-		})
+			}})
+		}
 	}
+	tryAtOnce(t, trials)
 }
 
 // TestSilentPeers: who sends nothing, or begins a frame and does not end it, is not kept for ever. The
 // deadlines are shorter here than their defaults.
 func TestSilentPeers(t *testing.T) {
 	const short = 400 * time.Millisecond
+	var trials []trial
 	for _, c := range []struct {
 		name     string
 		timeouts engine.Timeouts
@@ -1054,23 +1051,23 @@ func TestSilentPeers(t *testing.T) {
 			bytes "\x00\x00\x00\x00and some of the payload"
 			! TIMEOUT`},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			onBackends(t, func(t *testing.T, b engine.Backend) {
-				s := serveRaw(t, engine.Config{Backend: b, Timeouts: c.timeouts})
+		for _, b := range backends {
+			cfg := engine.Config{Backend: b, Timeouts: c.timeouts}
+			trials = append(trials, trial{c.name + "/" + string(b), cfg, func(t *testing.T, s *rawServer) {
 				p := s.dial(t)
 				p.play(c.script)
 				p.conn.Close()
 				s.survives(t)
 				s.ended(t, 1, codec.Timeout)
-			})
-		})
+			}})
+		}
 	}
+	tryAtOnce(t, trials)
 }
 
 // TestKeepalive: two PINGs that are not answered, and the connection ends. Any byte counts as an answer.
 func TestKeepalive(t *testing.T) {
-	onBackends(t, func(t *testing.T, b engine.Backend) {
-		s := serveRaw(t, engine.Config{Backend: b, Timeouts: engine.Timeouts{Keepalive: 400 * time.Millisecond}})
+	onServers(t, engine.Config{Timeouts: engine.Timeouts{Keepalive: 400 * time.Millisecond}}, func(t *testing.T, s *rawServer) {
 		p := s.dial(t)
 		p.play(`
 			> OPEN 1

@@ -89,6 +89,7 @@ func (h *saboteur) OnClose(ch engine.Channel, err error) {
 // TestPanicLosesOneChannel: a panic over a channel ends that channel with INTERNAL. The connection, its other
 // channels and other connections do not notice.
 func TestPanicLosesOneChannel(t *testing.T) {
+	var trials []trial
 	for _, c := range []struct {
 		name   string
 		script string
@@ -130,10 +131,10 @@ func TestPanicLosesOneChannel(t *testing.T) {
 			< ACK 3
 			> ERROR 3 CANCELLED`, false, 1},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			onBackends(t, func(t *testing.T, b engine.Backend) {
-				h := &saboteur{probe: new(probe)}
-				s := serveRaw(t, engine.Config{Backend: b, Handler: h, MaxChannels: 2})
+		for _, b := range backends {
+			h := &saboteur{probe: new(probe)}
+			cfg := engine.Config{Backend: b, Handler: h, MaxChannels: 2}
+			trials = append(trials, trial{c.name + "/" + string(b), cfg, func(t *testing.T, s *rawServer) {
 				p := s.dial(t)
 				p.play(`
 					> OPEN 1
@@ -161,9 +162,10 @@ func TestPanicLosesOneChannel(t *testing.T) {
 					alive`)
 				p.conn.Close()
 				s.survives(t)
-			})
-		})
+			}})
+		}
 	}
+	tryAtOnce(t, trials)
 }
 
 // wantErrorBehindData is that a channel ends with ERROR, after whatever data.

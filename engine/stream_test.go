@@ -59,8 +59,9 @@ var kinds = func() []string {
 }()
 
 func TestNetConn(t *testing.T) {
+	subtests := make(map[string]func(t *testing.T))
 	for _, kind := range kinds {
-		t.Run(kind, func(t *testing.T) {
+		subtests[kind] = func(t *testing.T) {
 			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 				client, server, stop := pair(t, kind, engine.Config{})
 				s1, err := client.Open(context.Background(), engine.OpenOptions{})
@@ -73,6 +74,7 @@ func TestNetConn(t *testing.T) {
 				}
 				return s1, s2, stop, nil
 			})
-		})
+		}
 	}
+	atOnce(t, subtests)
 }
