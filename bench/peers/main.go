@@ -92,6 +92,7 @@ func measureAll(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	results := bench.NewResults(append([]string{"peers"}, args...))
 	detail := detail{Settings: o.settings, Missing: make(map[string]string)}
+	detail.Settings.File = "" // it is gone when anybody reads that
 	for _, v := range o.variants {
 		rows, err := measure(ctx, o, v, exe, func(what string) { fmt.Fprintln(stderr, what) })
 		if err != nil {
