@@ -563,7 +563,8 @@ type usage struct {
 	fds, goroutines int
 }
 
-// serveRaw starts a server, of a probe unless cfg has a Handler made of one, that is checked for what it has not given back when the test is over.
+// serveRaw starts a server, of a probe unless cfg has a Handler made of one, that is checked for what it has not given
+// back when the test is over.
 func serveRaw(t *testing.T, cfg engine.Config) *rawServer {
 	t.Helper()
 	others := goleak.IgnoreCurrent()
@@ -650,7 +651,15 @@ func used(t testing.TB) usage {
 func (u usage) again(t testing.TB) {
 	t.Helper()
 	settlesBelow(t, "descriptors", func() int { return used(t).fds }, u.fds)
-	settlesBelow(t, "goroutines", func() int { return used(t).goroutines }, u.goroutines)
+	eventually(t, func() (bool, string) {
+		n := used(t).goroutines
+		if n <= u.goroutines {
+			return true, ""
+		}
+		stacks := make([]byte, 64<<10)
+		return false, fmt.Sprintf("goroutines: %d, want at most %d:\n%s", n, u.goroutines,
+			stacks[:runtime.Stack(stacks, true)])
+	})
 }
 
 // heapInUse is the heap that is used after a collection, pools emptied.

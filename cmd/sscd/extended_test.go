@@ -111,7 +111,7 @@ func TestCredentialsForNobody(t *testing.T) {
 // The limits of serve are those of its engine.
 func TestServeLimits(t *testing.T) {
 	t.Parallel()
-	_, addr := serve(t, "--max-conns", "2", "--idle", "50ms", "--memory", "1000000", "--conn-memory", "500000",
+	_, addr := serve(t, "--max-conns", "2", "--idle", "2s", "--memory", "1000000", "--conn-memory", "500000",
 		"--max-window", "100000")
 	first, second := dial(t, addr, engine.Config{}), dial(t, addr, engine.Config{})
 	if _, err := first.Ping(within(t)); err != nil {
