@@ -31,6 +31,8 @@ type Conn struct {
 	nextID   uint64   // of the channel we open next; beyond 2^32-1 none is left
 	sentID   uint32   // the highest id an OPEN was sent for
 	peerID   uint32   // the highest id the peer opened
+	servedID uint32   // the peer's channels up to this one are served, once goingAway
+	awayID   uint32   // the peer serves ours up to this one, once goneAway
 	accepted uint32   // slots held by channels the peer opened
 	opened   uint32   // channels this side opened that are not closed
 	pending  Handle   // Opened was reported for it, and not answered yet
@@ -49,8 +51,9 @@ type Conn struct {
 	// Life.
 	client    bool // this side dialled
 	phase     phase
-	peer      peer
+	news      news          // to report, of the connection itself
 	profile   atomic.Uint32 // of peer, for other goroutines
+	peer      peer
 	empty     time.Duration // there are no channels since then; 0 if there are, or if nobody noticed
 	sendHello bool
 	grantConn bool          // FLOW_CONTROL of the connection is to be sent
@@ -60,9 +63,6 @@ type Conn struct {
 	sendAway  bool          // it is to be sent
 	parted    bool          // Quit waits for nothing but ACKs of CLOSE
 	cut       bool          // the transport ended within a frame
-	news      news          // to report, of the connection itself
-	servedID  uint32        // the peer's channels up to this one are served, once goingAway
-	awayID    uint32        // the peer serves ours up to this one, once goneAway
 	events    events        // of channels
 	quit      *End          // what Quit was called with, if it was
 	end       *End          // from phase failing on
