@@ -74,7 +74,11 @@ func ReadFrame(r io.Reader) (kind string, payload []byte, err error) {
 	if _, err := io.ReadFull(r, payload); err != nil {
 		return "", nil, err
 	}
-	if codec.CRC(head[:12], payload) != binary.BigEndian.Uint32(head[12:]) {
+	covered := payload
+	if codec.Flags(head[7])&codec.HeaderCRC != 0 {
+		covered = nil
+	}
+	if codec.CRC(head[:12], covered) != binary.BigEndian.Uint32(head[12:]) {
 		return "", nil, fmt.Errorf("a frame of %d bytes has a wrong CRC", len(payload))
 	}
 	return fmt.Sprintf("%v %d", codec.Type(head[6]), binary.BigEndian.Uint32(head[2:])), payload, nil
@@ -123,6 +127,12 @@ func (p *Peer) WantEnd() {
 // Frame is a frame.
 func Frame(t codec.Type, channel uint32, payload []byte) []byte {
 	return codec.Header{Type: t, Channel: channel}.Append(nil, payload)
+}
+
+// Hello is HELLO of a client that takes these features.
+func Hello(f codec.Features) []byte {
+	features := binary.BigEndian.AppendUint32(nil, uint32(f))
+	return Frame(codec.Ping, 0, codec.AppendParam([]byte("\x00\x00\x00\x00SSC?"), codec.HelloFeatures, features))
 }
 
 // Grant is FLOW_CONTROL for n bytes.
