@@ -257,30 +257,24 @@ func (w *World) build(s int) bool {
 	return true
 }
 
-// flip changes a bit of what is on the way to side s. From then on its core knows more than the oracle.
+// flip changes a bit of what is on the way to side s, once: a second change might undo the first. From then on its core
+// knows more than the oracle.
 func (w *World) flip(s int, n uint32) {
 	l := &w.links[s]
-	if l.pending() == 0 || w.sides[s].script {
+	if l.pending() == 0 || w.sides[s].script || l.tainted {
 		return
 	}
 	at := l.came + uint64(n/8)%uint64(l.pending())
 	l.buf[l.head+int(at-l.came)] ^= 1 << (n % 8)
 	w.sound = false
 	left := uint64(0)
-	for i := l.first; i < len(l.flights) && l.flights[i].end > at; i++ {
-		left++
-	}
 	for i := l.first; i < len(l.flights); i++ {
 		if l.flights[i].end > at {
 			left = uint64(len(l.flights) - i)
 			break
 		}
 	}
-	if !l.tainted {
-		l.tainted, l.whole = true, l.frames-left
-	} else {
-		l.whole = min(l.whole, l.frames-left)
-	}
+	l.tainted, l.whole = true, l.frames-left
 }
 
 // closeTransport ends the transport of side s, whose connection is over. Bytes that nobody read make it a
