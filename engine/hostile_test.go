@@ -1067,7 +1067,7 @@ func TestSilentPeers(t *testing.T) {
 
 // TestKeepalive: two PINGs that are not answered, and the connection ends. Any byte counts as an answer.
 func TestKeepalive(t *testing.T) {
-	onServers(t, engine.Config{Timeouts: engine.Timeouts{Keepalive: 400 * time.Millisecond}}, func(t *testing.T, s *rawServer) {
+	onServers(t, engine.Config{Timeouts: engine.Timeouts{Keepalive: time.Second}}, func(t *testing.T, s *rawServer) {
 		p := s.dial(t)
 		p.play(`
 			> OPEN 1
