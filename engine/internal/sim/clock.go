@@ -88,14 +88,15 @@ func (w *World) tick(s int) {
 	}
 	w.events(s)
 	for again := 0; !sd.closed && sd.conn.Deadline(w.now) <= w.now; again++ {
-		switch {
-		case again == maxAgain:
+		if again == maxAgain {
 			w.failf("timers", "the %s is due at %v, after %d ticks at %v", sideNames[s], sd.conn.Deadline(w.now)-epoch,
 				again, w.now-epoch)
 			return
-		case !sd.busy: // what is due is due with the next batch
+		}
+		if !sd.busy { // what is due is due with the next batch
 			w.build(s)
-		default: // its end made something else due
+		}
+		if !sd.closed && sd.conn.Deadline(w.now) <= w.now { // an end, or the application, made something else due
 			sd.conn.Tick(w.now)
 		}
 		w.events(s)
