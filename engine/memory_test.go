@@ -108,7 +108,7 @@ func settlesAbove(t testing.TB, what string, figure func() uint64, limit uint64)
 	})
 }
 
-// Streams that get what nobody reads are reset when memory is short; those that are read get all.
+// Streams that get what nobody reads are reset when memory is short; one that is read as it comes gets all.
 func TestStreamsNobodyReads(t *testing.T) {
 	const limit, streams = 1 << 20, 100
 	for name, cfg := range map[string]engine.Config{"ConnMemory": {ConnMemory: limit}, "Memory": {Memory: limit}} {
@@ -128,14 +128,6 @@ func TestStreamsNobodyReads(t *testing.T) {
 				defer client.Close()
 				server := acceptSession(t, l)
 				read, reader := streamPair(t, client, server, engine.OpenOptions{})
-				got := make(chan int64, 1)
-				go func() {
-					n, err := io.Copy(io.Discard, reader)
-					if err != nil {
-						t.Error("reading:", err)
-					}
-					got <- n
-				}()
 				var unread []*engine.Stream
 				for range streams {
 					st, err := client.Open(soon(t), engine.OpenOptions{})
@@ -149,13 +141,14 @@ func TestStreamsNobodyReads(t *testing.T) {
 					unread = append(unread, acceptStream(t, server))
 					st.Write(make([]byte, startWindow))
 				}
-				const size = 2 << 20
-				if _, err := read.Write(make([]byte, size)); err != nil {
-					t.Error("writing what is read:", err)
-				}
-				read.CloseWrite()
-				if n := took(t, "the end", got); n != size {
-					t.Errorf("%d bytes of %d were read", n, size)
+				piece := make([]byte, 16<<10) // which needs no memory that others may have
+				for range 100 {
+					if _, err := read.Write(piece); err != nil {
+						t.Fatal("writing what is read:", err)
+					}
+					if _, err := io.ReadFull(reader, piece); err != nil {
+						t.Fatal("reading:", err)
+					}
 				}
 				settlesAbove(t, "streams reset, opens refused", func() uint64 { return l.Stats().StreamsOverfull + l.Stats().OpensScarce }, 0)
 				reset := uint64(0)
