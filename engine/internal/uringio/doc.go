@@ -8,7 +8,8 @@
 // whatever Enter waits for besides: one system call sends the answers of a turn and waits for the next messages. A long
 // batch is written by a call of its own, which costs it little and spares the queue the waiting for a full socket.
 //
-// A turn is for so many completions at most; the rest are for the next one.
+// A turn is for so many completions at most; the rest are for the next one. Before it sleeps a loop may look for
+// completions by itself for a moment ([Loop.await]).
 //
 //   - What is to be requested for a connection is noted and queued when the turn is over ([conn.settle]), so that a
 //     full queue loses nothing. A watch finds connections for which nothing is under way although something should be.

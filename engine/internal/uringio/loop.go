@@ -51,15 +51,19 @@ type Loop struct {
 	evloop.Base
 	Counters Counters
 
-	ring   *ring.Ring
-	pool   *pool.Pool
-	cqes   [turnCompletions]ring.CQE
-	behind bool    // requests found no room in the queue
-	more   bool    // there may be more completions than were reaped
-	others int     // completions of the last turn
-	flying []*conn // the next Enter sends a batch of theirs
-	ready  []*conn // theirs is out, and they have more
-	pieces evloop.Pieces
+	ring    *ring.Ring
+	pool    *pool.Pool
+	cqes    [turnCompletions]ring.CQE
+	behind  bool          // requests found no room in the queue
+	more    bool          // there may be more completions than were reaped
+	others  int           // completions of the last turn
+	woke    time.Duration // when the last wait was over
+	took    time.Duration // the last turn, or half of what the one before did if that is more
+	spins   bool          // there are processors enough
+	spinner spinner
+	flying  []*conn // the next Enter sends a batch of theirs
+	ready   []*conn // theirs is out, and they have more
+	pieces  evloop.Pieces
 
 	conns     []*conn // by slot
 	free      []slot
@@ -100,6 +104,7 @@ func newSized(cfg *loop.Config, size ring.Config) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{ring: r, pool: cfg.Core.Pool, alarm: never, watch: never, armed: never, done: make(chan struct{})}
+	l.spins = ring.CanSpin && runtime.GOMAXPROCS(0) > 1
 	l.Removed = cfg.Removed
 	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		r.Close()
@@ -161,7 +166,7 @@ func (l *Loop) Serve() error {
 // serve takes turns until Stop.
 func (l *Loop) serve() error {
 	for l.settle(); !l.stopped.Load(); {
-		if err := l.enter(l.patience(), ring.Forever); err != nil {
+		if err := l.await(); err != nil {
 			return err
 		}
 		l.turn()

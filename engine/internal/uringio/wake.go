@@ -20,13 +20,8 @@ func (l *Loop) patience() (wait uint32) {
 		l.timer.Set(next - now)
 		l.armed = next
 	}
-	if l.more || l.behind || next <= now {
+	if !l.idle(now) || l.ring.Pending() {
 		return 0
-	}
-	for _, c := range l.flying {
-		if c.rest != nil || c.closed {
-			return 0 // it goes on, or ends, as soon as its batch is out
-		}
 	}
 	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
 		return 0

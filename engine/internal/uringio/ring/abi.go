@@ -91,6 +91,7 @@ const (
 	setupCQSize       = 1 << 3
 	setupRDisabled    = 1 << 6
 	setupSubmitAll    = 1 << 7
+	setupTaskrunFlag  = 1 << 9
 	setupSingleIssuer = 1 << 12
 	setupDeferTaskrun = 1 << 13
 
@@ -112,6 +113,7 @@ const (
 	enterExtArg    = 1 << 3
 
 	sqCQOverflow = 1 << 1
+	sqTaskrun    = 1 << 2
 )
 
 // Operations of io_uring_register.

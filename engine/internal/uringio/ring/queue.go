@@ -16,6 +16,9 @@ const Allocates = false
 // lingers says whether enter heeds arg.minWait.
 const lingers = true
 
+// CanSpin says whether Pending can tell.
+const CanSpin = true
+
 // queue is the two queues that are shared with the kernel.
 type queue struct {
 	fd       int
@@ -124,6 +127,11 @@ func (q *queue) fresh(to []CQE, mask uint64) []CQE {
 		}
 	}
 	return to
+}
+
+// pending returns whether there are completions, or work of the kernel's that may bring some.
+func (q *queue) pending() bool {
+	return atomic.LoadUint32(q.cqTail) != *q.cqHead || atomic.LoadUint32(q.sqFlags)&sqTaskrun != 0
 }
 
 // overflowed returns whether completions wait in the kernel for room in the queue, and how many were lost ever.

@@ -18,6 +18,9 @@ const Allocates = true
 // lingers says whether enter heeds arg.minWait.
 const lingers = false
 
+// CanSpin says whether Pending can tell: giouring keeps the flags to itself that say so.
+const CanSpin = false
+
 // queue is a ring of giouring's. Its parameters, entries and completions have the kernel's layout, as ours have.
 type queue struct {
 	ring     *giouring.Ring
@@ -98,6 +101,9 @@ func (q *queue) fresh(to []CQE, mask uint64) []CQE {
 	q.seen = i
 	return to
 }
+
+// pending is of no use: see CanSpin.
+func (q *queue) pending() bool { return false }
 
 // overflowed returns whether completions wait in the kernel for room in the queue. How many were lost is not told.
 func (q *queue) overflowed() (waiting bool, lost uint32) { return q.ring.CQHasOverflow(), 0 }

@@ -49,7 +49,8 @@ type Ring struct {
 func New(c Config) (*Ring, error) {
 	p := &params{
 		cqEntries: uint32(c.Completions),
-		flags:     setupCQSize | setupRDisabled | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun,
+		flags: setupCQSize | setupRDisabled | setupSubmitAll | setupSingleIssuer | setupDeferTaskrun |
+			setupTaskrunFlag,
 	}
 	q, err := open(p, uint32(c.Entries))
 	if err != nil {
@@ -190,6 +191,10 @@ func (c CQE) Request() uint64 { return c.Data &^ failed }
 
 // Reap copies completions, oldest first, and returns how many.
 func (r *Ring) Reap(dst []CQE) int { return r.reap(dst) }
+
+// Pending returns whether there is a completion to Reap, or one that the next Enter brings, without asking the kernel.
+// It is always false where CanSpin is.
+func (r *Ring) Pending() bool { return r.pending() }
 
 // Overflowed returns whether completions wait in the kernel for room, and how many were lost ever: none, as long as
 // there is memory.

@@ -74,6 +74,35 @@ func TestEnterLingersOnly(t *testing.T) {
 	}
 }
 
+// What comes shows without a call, until it is reaped.
+func TestPending(t *testing.T) {
+	if !CanSpin {
+		t.Skip("giouring does not tell")
+	}
+	r := start(t, small)
+	a, b := pair(t)
+	r.Poll(b, unix.POLLIN, 7)
+	enter(t, r, 0)
+	if r.Pending() {
+		t.Error("something is pending, though nothing came")
+	}
+	if _, err := unix.Write(a, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Pending() {
+		t.Error("nothing is pending")
+	}
+	if err := r.Enter(0, Forever); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Pending() {
+		t.Error("nothing is pending, though a completion is to be reaped")
+	}
+	if n := r.Reap(make([]CQE, 8)); n != 1 || r.Pending() {
+		t.Errorf("%d completions; more pending: %v", n, r.Pending())
+	}
+}
+
 func TestSendAndReceive(t *testing.T) {
 	r := start(t, small)
 	a, b := pair(t)
