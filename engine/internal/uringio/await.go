@@ -15,8 +15,8 @@ const (
 	// fall asleep and to be woken, here and at a peer on the same machine.
 	spinTime = 40 * time.Microsecond
 
-	// shortTurn is how long the last turn took at most, the one before twice that, and so on. After longer ones there is
-	// little to win.
+	// shortTurn is how long the last turn took at most, the one before twice that, and so on. After longer ones there
+	// is little to win.
 	shortTurn = 20 * time.Microsecond
 
 	// mostTrust is how many vain spins it takes to stop, after many that were not.
