@@ -14,7 +14,7 @@ func (e *Engine) Broadcast(p []byte, to []Channel, missed func(Channel, error)) 
 	var last *loop.Loop
 	var cast *loop.Cast // to channels of last
 	for _, ch := range to {
-		if err := ch.reserve(len(p)); err != nil {
+		if err := ch.reserve(len(p), 0); err != nil {
 			if missed != nil {
 				missed(ch, wouldBlock(err))
 			}

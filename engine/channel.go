@@ -29,7 +29,7 @@ func (ch Channel) Conn() *Conn { return ch.conn }
 //
 // Where memory runs short (Config.ConnMemory, Memory), long messages wait for that, but up to 4 KiB are always
 // taken when nothing waits.
-func (ch Channel) Send(p []byte) error { return wouldBlock(ch.send(p)) }
+func (ch Channel) Send(p []byte) error { return wouldBlock(ch.send(p, 0)) }
 
 // errStarved is ErrWouldBlock of a channel on which nothing waits: it is memory that lacks.
 var errStarved = errors.New("engine: no memory")
@@ -42,9 +42,9 @@ func wouldBlock(err error) error {
 	return err
 }
 
-// send is Send that tells why it would block.
-func (ch Channel) send(p []byte) error {
-	if err := ch.reserve(len(p)); err != nil || len(p) == 0 {
+// send is Send that tells why it would block, where so much more may wait.
+func (ch Channel) send(p []byte, more backlog) error {
+	if err := ch.reserve(len(p), more); err != nil || len(p) == 0 {
 		return err
 	}
 	if ch.conn.lc.Loop().Send(&ch.conn.lc, ch.handle, p) {
@@ -56,7 +56,7 @@ func (ch Channel) send(p []byte) error {
 // SendBuf is Send of b.B without a copy. If it returns nil, b is passed on; else it stays the caller's.
 // b need not come from the engine's own pool.
 func (ch Channel) SendBuf(b *pool.Buf) error {
-	if err := ch.reserve(len(b.B)); err != nil {
+	if err := ch.reserve(len(b.B), 0); err != nil {
 		return wouldBlock(err)
 	}
 	if len(b.B) == 0 {
@@ -66,8 +66,8 @@ func (ch Channel) SendBuf(b *pool.Buf) error {
 	return ch.post(loop.Op{Kind: loop.Send, Buf: b})
 }
 
-// reserve books n bytes of the channel's queue.
-func (ch Channel) reserve(n int) error {
+// reserve books n bytes of the channel's queue, which may hold so many more than others.
+func (ch Channel) reserve(n int, more backlog) error {
 	if ch.conn == nil {
 		return ErrClosed
 	}
@@ -80,7 +80,13 @@ func (ch Channel) reserve(n int) error {
 		}
 		return ErrClosed
 	}
-	switch ch.conn.lc.Reserve(ch.handle, n) {
+	var result core.SendResult
+	if more == 0 {
+		result = ch.conn.lc.Reserve(ch.handle, n)
+	} else {
+		result = ch.conn.lc.ReserveMore(ch.handle, n, int(more))
+	}
+	switch result {
 	case core.SendOK:
 		return nil
 	case core.SendStarved:

@@ -35,6 +35,7 @@ type Stream struct {
 	}
 
 	writing sync.Mutex // one Write at a time: its bytes stay together
+	backlog backlog    // guarded by writing
 	write   struct {
 		gate.Gate
 		rounds uint32 // counts OnWritable
@@ -153,7 +154,8 @@ func (s *Stream) peerEnded() {
 func (s *Stream) Write(p []byte) (n int, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	size := s.session.conn.engine.loopCfg.Core.FrameSize
+	cfg := s.session.conn.engine.loopCfg.Core
+	size := cfg.FrameSize
 	w := &s.write
 	for {
 		w.Lock()
@@ -164,13 +166,15 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		piece := p[n:min(n+size, len(p))]
-		switch err := s.ch.send(piece); {
+		switch err := s.ch.send(piece, s.backlog); {
 		case err == nil:
 			n += len(piece)
 		case err == errStarved && len(piece) > core.Allowance:
 			size = core.Allowance // which needs no memory
 		case err == errStarved, err == ErrWouldBlock:
+			began := time.Now()
 			s.waitWritable(rounds)
+			s.backlog.waited(time.Since(began), cfg.SendQueue)
 		default:
 			return n, s.whyNot(err)
 		}

@@ -106,6 +106,12 @@ func (c *Conn) Reserve(h Handle, n int) SendResult {
 	return g.reserve(h.Gen, n, c.cfg.SendQueue, &c.memory)
 }
 
+// ReserveMore is Reserve for a queue that may hold so many bytes more than SendQueue, as far as memory is plentiful.
+func (c *Conn) ReserveMore(h Handle, n, more int) SendResult {
+	limit := c.cfg.SendQueue + int(min(int64(more), c.memory.Spare()))
+	return c.arena.records.at(h.Slot).gate.reserve(h.Gen, cost(n), limit, &c.memory)
+}
+
 // cost is what a message of n bytes counts in a queue.
 func cost(n int) int { return max(n, minCost) }
 

@@ -5,6 +5,9 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+
+	"github.com/sscd-io/sscd/codec"
+	"github.com/sscd-io/sscd/pool"
 )
 
 // atOnce runs f on several goroutines, each with numbers of its own.
@@ -187,5 +190,27 @@ func TestGateEndsUnderItsSenders(t *testing.T) {
 		if g.generation() != 8 || g.reserve(7, 1, 100, m) != SendClosed || g.reserve(8, 1, 100, m) != SendClosed {
 			t.Fatal("an ended gate takes something")
 		}
+	}
+}
+
+// A queue holds more than SendQueue where its sender wants that, as long as that presses nobody.
+func TestReserveMore(t *testing.T) {
+	const queue = 64 << 10
+	for _, c := range []struct{ memory, least, most int }{
+		{64 << 20, 16 * queue, 16 * queue},
+		{1 << 20, 3 * queue, 6 * queue}, // a quarter of what is spare at first
+		{3 * queue, queue / 2, 2 * queue},
+	} {
+		cfg := &Config{Pool: new(pool.Pool), SendQueue: queue, ConnMemory: int64(c.memory)}
+		cfg.Prepare()
+		conn, handles := greeted(t, cfg, 0, 0, 1)
+		n := 0
+		for conn.ReserveMore(handles[0], 4096, 15*queue) == SendOK {
+			n += 4096
+		}
+		if n < c.least || n > c.most {
+			t.Errorf("%d bytes are queued of %d in all, want %d to %d", n, c.memory, c.least, c.most)
+		}
+		conn.Abort(&End{Code: codec.Cancelled})
 	}
 }
