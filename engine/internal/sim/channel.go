@@ -45,6 +45,7 @@ type end struct {
 	openedAt  time.Duration // 0 if the core does not know of it
 	closeAt   time.Duration // Close
 	closeSent time.Duration // CLOSE left
+	movedAt   time.Duration // bytes of a file left
 
 	booked  uint64 // bytes the application wrote
 	written uint64 // bytes of them that reached the core

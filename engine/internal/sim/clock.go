@@ -125,6 +125,7 @@ func (w *World) checkLife(s int) {
 	default:
 		alive(sd.lastIn, silence+grace, "it heard anything")
 	}
+	w.checkFetches(s)
 	if sd.busy && !sd.down {
 		alive(sd.lastOut, 30*time.Second+grace, "the transport took anything")
 	}
@@ -157,7 +158,7 @@ func (w *World) mayTimeOutOn(s int, e *end) bool {
 	age := w.now - e.openedAt
 	switch {
 	case e.closeSent != 0 && w.now-e.closeSent >= 5*time.Second:
-	case e.closeAt != 0 && w.now-e.closeAt >= 30*time.Second:
+	case e.closeAt != 0 && w.now-max(e.closeAt, e.movedAt) >= 30*time.Second:
 	case !e.told && age >= 10*time.Second:
 	case age >= 5*time.Minute:
 	default:

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine/internal/core"
@@ -12,8 +13,12 @@ var errShort = errors.New("the file became shorter")
 // zeroFill is how many zeros a transport writes at once instead of what a file has no more, in bytes.
 const zeroFill = 16 << 10
 
-// file is a file of which a range is sent on a channel. Its bytes are the channel's pattern, as if they had been written.
-// It is the core.File of its world, and looks at what is done to it: nobody has business beyond the range.
+// aheadBytes is of how much of a file is asked at once whether it is in memory, unless a frame is longer, in bytes.
+const aheadBytes = 512 << 10
+
+// file is a file of which a range is sent on a channel. Its bytes are the channel's pattern, as if they had been
+// written. It is the core.File of its world, and looks at what is done to it: nobody has business beyond the range,
+// and nobody reads what is not in memory, or without having asked.
 type file struct {
 	w    *World
 	side int
@@ -29,6 +34,8 @@ type file struct {
 	end   int64  // of the file, as it is by now
 	bad   bool   // reading fails
 	disk  disk
+	known int64  // up to here it was asked for
+	cold  int64  // and up to here it is to be fetched; 0 if all is there
 	asked uint64 // how often it was probed
 }
 
@@ -50,7 +57,8 @@ func (w *World) newFile(s int, ch *channel, n int64) *file {
 	sd.nfiles++
 	r := mix(w.setup.Seed ^ sd.nfiles<<1 ^ uint64(s))
 	off := [...]int64{0, int64(r>>8) & 0xfff, 1<<40 + int64(r>>8)&0xffff, 4096}[r&3]
-	f := &file{w: w, side: s, ch: ch, off: off, n: n, refs: 1, read: off, end: off + n, disk: disk(r >> 2 & 3)}
+	f := &file{w: w, side: s, ch: ch, off: off, n: n, refs: 1, read: off, known: off, end: off + n,
+		disk: disk(r >> 2 & 3)}
 	if r>>4&1 == 0 {
 		f.end += int64(r >> 40 & 0xffff)
 	}
@@ -64,8 +72,17 @@ func (f *file) use(what string, off, n int64) {
 		f.w.failf("files", "a file of channel %d is %s after it was closed", f.ch.id, what)
 	}
 	if n <= 0 || off < f.off || off+n > f.off+f.n {
-		f.w.failf("files", "%d bytes from %d on are %s on channel %d, whose range has %d from %d on", n, off, what, f.ch.id,
-			f.n, f.off)
+		f.w.failf("files", "%d bytes from %d on are %s on channel %d, whose range has %d from %d on", n, off, what,
+			f.ch.id, f.n, f.off)
+	}
+}
+
+// take notes that n bytes from off on are read, and may make a loop wait.
+func (f *file) take(what string, off, n int64) {
+	f.use(what, off, n)
+	if off+n > f.known || off < f.cold {
+		f.w.failf("files", "%d bytes from %d on are %s on channel %d, which were asked for up to %d, and are fetched up "+
+			"to %d", n, off, what, f.ch.id, f.known, f.cold)
 	}
 }
 
@@ -79,22 +96,30 @@ func (f *file) lose() {
 // Probe implements core.File.
 func (f *file) Probe(off int64, n int) (ready bool, err error) {
 	f.use("probed", off, int64(n))
+	if n > max(aheadBytes, f.w.setup.fileFrame()) {
+		f.w.failf("files", "%d bytes are asked for on channel %d at once", n, f.ch.id)
+	}
 	f.asked++
 	switch {
 	case f.disk == blind:
-		return true, nil
+		ready = true
 	case off+int64(n) > f.end:
 		f.lose()
 		return false, errShort
-	case f.disk == cold:
-		return false, nil
+	case f.disk == some:
+		ready = mix(f.asked^f.start)&1 == 0
+	default:
+		ready = f.disk == cached
 	}
-	return f.disk == cached || mix(f.asked^f.start)&1 == 0, nil
+	if f.known = off + int64(n); !ready {
+		f.cold = f.known
+	}
+	return ready, nil
 }
 
 // Read implements core.File.
 func (f *file) Read(p []byte, off int64) error {
-	f.use("read", off, int64(len(p)))
+	f.take("read", off, int64(len(p)))
 	if f.bad || off+int64(len(p)) > f.end {
 		f.lose()
 		return errShort
@@ -108,7 +133,7 @@ func (f *file) Read(p []byte, off int64) error {
 func (f *file) Fetch(off int64, n int, done func()) {
 	f.use("fetched", off, int64(n))
 	sd := &f.w.sides[f.side]
-	sd.fetches = append(sd.fetches, fetch{f, done})
+	sd.fetches = append(sd.fetches, fetch{f, done, f.w.now})
 }
 
 // Retain implements core.File.
@@ -132,8 +157,9 @@ func (f *file) content(p []byte, off int64) { f.ch.ends[f.side].out.fill(p, f.pl
 
 // fetch is a part of a file that somebody waits for.
 type fetch struct {
-	file *file
-	done func()
+	file  *file
+	done  func()
+	since time.Duration
 }
 
 // sendFile has side s send n bytes of a file.
@@ -209,6 +235,7 @@ func (w *World) fetched(s, pick int) bool {
 	}
 	i := pick % len(sd.fetches)
 	x := sd.fetches[i]
+	x.file.cold = 0
 	sd.fetches = append(sd.fetches[:i], sd.fetches[i+1:]...)
 	x.done()
 	return true
@@ -219,7 +246,7 @@ func (w *World) fetched(s, pick int) bool {
 func (w *World) sendfile(s int, r *core.Range, skip, n int) int {
 	f := r.File.(*file)
 	off := r.Off + int64(skip)
-	f.use("sent", off, int64(n))
+	f.take("sent", off, int64(n))
 	p := w.batch[:n]
 	if has := f.end - off; has > 0 && !f.bad {
 		p = p[:min(int64(n), has)]
@@ -253,8 +280,8 @@ func (w *World) checkRange(s int, r *core.Range) {
 	if r.File == nil {
 		return
 	}
-	f := r.File.(*file)
-	f.use("to be sent", r.Off, int64(r.Len))
+	sd, f := &w.sides[s], r.File.(*file)
+	f.take("to be sent", r.Off, int64(r.Len))
 	e := &f.ch.ends[s]
 	if r.Channel != e.h || f.place(r.Off)+uint64(r.Len) != e.left {
 		w.failf("files", "a range ends at byte %d of channel %d, of which %d have left", f.place(r.Off)+uint64(r.Len),
@@ -262,6 +289,9 @@ func (w *World) checkRange(s int, r *core.Range) {
 	}
 	if !w.setup.Ranges {
 		w.failf("files", "a range for a transport that takes none")
+	}
+	if before := sd.batch.Len() - r.Len - headerBytes; before > 0 && sd.batch.Len() > sd.cfg.BatchBytes {
+		w.failf("files", "a batch has %d bytes, and a range of %d on top of them", before, r.Len)
 	}
 }
 
@@ -273,6 +303,7 @@ func (w *World) checkFrame(s int, ch *channel, n int, flags byte) {
 			continue
 		}
 		within = true
+		ch.ends[s].movedAt = w.now
 		if left < f.start || left+uint64(n) > f.start+uint64(f.n) {
 			w.failf("files", "DATA on channel %d has bytes of a file and others", ch.id)
 		}
@@ -293,6 +324,22 @@ func (w *World) checkFrame(s int, ch *channel, n int, flags byte) {
 	}
 }
 
+// checkFetches checks that no channel of side s waits for ever for what is being fetched.
+func (w *World) checkFetches(s int) {
+	sd := &w.sides[s]
+	for _, x := range sd.fetches {
+		if age := w.now - max(x.since, sd.awake); age > 5*time.Minute+grace && x.file.waits() {
+			w.failf("timers", "channel %d waits for its file for %v", x.file.ch.id, age)
+		}
+	}
+}
+
+// waits returns whether the channel of f may still have something to send.
+func (f *file) waits() bool {
+	v := &f.w.view[0]
+	return f.w.sides[f.side].conn.View(f.ch.ends[f.side].h, v) && v.State <= core.StateOpen
+}
+
 // checkFiles checks that each file of side s has as many users as the oracle knows of: the letter or the queue it waits
 // in, the batch, and what is being fetched. One without is closed.
 func (w *World) checkFiles(s int) {
@@ -304,7 +351,7 @@ func (w *World) checkFiles(s int) {
 	kept := sd.files[:0]
 	for _, f := range sd.files {
 		e, want := &f.ch.ends[s], 0
-		waits := sd.conn.View(e.h, &w.view[0]) && w.view[0].State <= core.StateOpen
+		waits := f.waits()
 		if e.lost && waits {
 			w.failf("files", "channel %d lives on though its file cannot be read", f.ch.id)
 		}
@@ -330,7 +377,8 @@ func (w *World) checkFiles(s int) {
 	sd.files = kept
 }
 
-// checkHole compares what came from side s with what it sent where its file was gone: zeros, up to the end of that frame.
+// checkHole compares what came from side s with what it sent where its file was gone: zeros, up to the end of that
+// frame.
 func (w *World) checkHole(s int, ch *channel, p []byte, off uint64) {
 	for i, b := range p {
 		if b != 0 {

@@ -131,7 +131,8 @@ func (w *World) pump() (moved bool) {
 		w.events(s)
 		w.deliver(s, 1<<30)
 		w.events(s)
-		moved = moved || fetched || len(sd.fetches) > 0 || w.links[s].came != came || sd.stream-uint64(sd.conn.Unsent()) != out || len(sd.letters) > 0
+		moved = moved || fetched || len(sd.fetches) > 0
+		moved = moved || w.links[s].came != came || sd.stream-uint64(sd.conn.Unsent()) != out || len(sd.letters) > 0
 	}
 	return moved
 }

@@ -64,7 +64,7 @@ const (
 
 	// The files of a side's application.
 	SendFile // sends a range of N bytes
-	Truncate // of its files in use, Pick ends N/8 bytes behind what was read of it; if N%8 is 7, it is not read any more
+	Truncate // of its files one ends N/8 bytes behind what was read of it; if N%8 is 7, it cannot be read any more
 	Fetch    // what somebody waits for is in memory
 
 	NumKinds

@@ -84,7 +84,8 @@ func (sd *side) init(w *World, client bool) {
 	clear(bySlot)
 	*sd = side{
 		wire: wire[:0], live: live[:0], kept: kept[:0], bySlot: bySlot[:0], letters: letters[:0],
-		batch: batch, files: files[:0], fetches: fetches[:0], fair: fair, react: NumKinds, awake: w.now, lastIn: w.now, lastOut: w.now,
+		batch: batch, files: files[:0], fetches: fetches[:0], fair: fair,
+		react: NumKinds, awake: w.now, lastIn: w.now, lastOut: w.now,
 	}
 	sd.fair.init()
 	s := &w.setup

@@ -203,7 +203,8 @@ func (w *World) send(s, n int) {
 	}
 }
 
-// put has the transport of side s write n more bytes of a batch, and returns how many it did: less of a file may be there.
+// put has the transport of side s write n more bytes of a batch, and returns how many it did: of a file less may be
+// there.
 func (w *World) put(s int, b *core.Batch, n int) int {
 	from, at := w.sides[s].taken, 0
 	until := from + n
@@ -286,8 +287,8 @@ func (w *World) flip(s int, n uint32) {
 		if f.end <= at {
 			continue
 		}
-		if head := f.end - uint64(f.bytes) - 16; f.bare && at >= head+16 { // nobody could tell; in its header one can
-			if at = head + uint64(n%16); at < l.came {
+		if head := f.end - uint64(f.bytes) - headerBytes; f.bare && at >= head+headerBytes { // nobody could tell; in its header one can
+			if at = head + uint64(n%headerBytes); at < l.came {
 				return
 			}
 		}
