@@ -125,7 +125,6 @@ func (w *World) checkLife(s int) {
 	default:
 		alive(sd.lastIn, silence+grace, "it heard anything")
 	}
-	w.checkFetches(s)
 	if sd.busy && !sd.down {
 		alive(sd.lastOut, 30*time.Second+grace, "the transport took anything")
 	}

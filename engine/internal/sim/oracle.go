@@ -170,6 +170,7 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 	e, o := &ch.ends[s], &ch.ends[1-s]
 	switch {
 	case end.Conn:
+		w.checkHalf(s, ch, end)
 	case w.setup.Hostile:
 		w.peer.closed(w, s, ch, end)
 	case end.Clean:

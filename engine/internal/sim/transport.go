@@ -287,7 +287,8 @@ func (w *World) flip(s int, n uint32) {
 		if f.end <= at {
 			continue
 		}
-		if head := f.end - uint64(f.bytes) - headerBytes; f.bare && at >= head+headerBytes { // nobody could tell; in its header one can
+		// A change of a payload without a CRC nobody could tell: its header changes instead, if that is on the way.
+		if head := f.end - uint64(f.bytes) - headerBytes; f.bare && at >= head+headerBytes {
 			if at = head + uint64(n%headerBytes); at < l.came {
 				return
 			}
