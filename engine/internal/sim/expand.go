@@ -107,7 +107,8 @@ func (w *swarm) plan(seed uint64) {
 	if !s.Hostile && !w.bulk {       // a hostile peer's model takes all control frames to leave at once
 		s.Batch = [...]int{0, 0, 1, 10_000}[mix(seed^0xba)&3]
 	}
-	if f := fileSwarm(seed); f.IntN(4) == 0 {
+	if seed%3 == 1 { // the others are as they were without files
+		f := fileSwarm(seed)
 		s.MaxFile, s.Ranges = f.upTo(1, 1<<20), f.IntN(4) > 0
 	}
 	w.setup = s.sane()
@@ -214,7 +215,7 @@ func (w *swarm) number() {
 	}
 }
 
-// fileSwarm draws what has to do with files. It is another stream than the swarm's, for that would move the seeds.
+// fileSwarm draws what has to do with files, for the worlds that have them. It is another stream than the swarm's.
 func fileSwarm(seed uint64) *swarm { return &swarm{Rand: rand.New(rand.NewPCG(seed, 0xf11e))} }
 
 // weighFiles draws how often there is something with files, and the numbers of that.
