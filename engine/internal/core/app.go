@@ -285,10 +285,10 @@ func (c *Conn) backlog(r *record) uint32 {
 }
 
 // ready puts a channel with data where it belongs: with the scheduler if the window allows, else with
-// those that wait for window. Before OPEN has left, neither.
+// those that wait for window, or for a file. Before OPEN has left, neither.
 func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 	switch {
-	case r.first == 0 || r.flags&(sendOpen|fetching) != 0:
+	case r.first == 0 || r.flags&sendOpen != 0:
 	case c.sendable(r) > 0:
 		if r.timer == noWindowTimer {
 			c.stopTimer(slot)
@@ -298,7 +298,7 @@ func (c *Conn) ready(now time.Duration, slot uint32, r *record) {
 		if r.timer == noTimer {
 			c.startTimer(now, slot, noWindowTimer)
 		}
-		if r.out > 0 {
+		if r.out > 0 && r.flags&fetching == 0 {
 			c.wait(now, slot, r, dribbling)
 		}
 	}

@@ -35,6 +35,7 @@ type Conn struct {
 	awayID   uint32   // the peer serves ours up to this one, once goneAway
 	accepted uint32   // slots held by channels the peer opened
 	opened   uint32   // channels this side opened that are not closed
+	fetches  uint32   // channels whose file is being fetched
 	pending  Handle   // Opened was reported for it, and not answered yet
 	timers   [numLists]timerList
 	soon     *soon // nil until it is needed
@@ -262,8 +263,11 @@ func (c *Conn) close(slot uint32) {
 	if r.state != crossed { // which was given its late credit
 		c.late.closed(c.unused(r))
 	}
+	if r.flags&fetching != 0 {
+		c.fetches--
+	}
 	r.state = closed
-	r.flags &^= sendGrant | sendPriority | sendFin | sendClose | tellWritable
+	r.flags &^= fetching | sendGrant | sendPriority | sendFin | sendClose | tellWritable
 	r.gate.close(&c.memory)
 	c.stopTimer(slot)
 	if c.queue.Remove(c.arena.flows, slot); c.queue.OnlyControl() {

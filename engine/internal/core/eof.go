@@ -32,8 +32,11 @@ func (c *Conn) PeerClosed(now time.Duration, err error) {
 }
 
 // patience is until when a half-ended connection without anything to send waits for more: who sent just now
-// may be about to go on, and who was just asked, to answer.
+// may be about to go on, and who was just asked, to answer. For a file that is being fetched it has all the time.
 func (c *Conn) patience() time.Duration {
+	if c.fetches > 0 {
+		return c.until
+	}
 	if c.quit != nil || c.channels.len() == 0 {
 		return 0
 	}

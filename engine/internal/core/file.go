@@ -103,8 +103,9 @@ func (c *Conn) SendFile(now time.Duration, h Handle, f File, off, n int64) {
 
 // Fetched tells that what channel h waited for was fetched.
 func (c *Conn) Fetched(now time.Duration, h Handle) {
-	if r := c.arena.get(h); r != nil && r.flags&fetching != 0 && r.state != closed {
+	if r := c.arena.get(h); r != nil && r.flags&fetching != 0 {
 		r.flags &^= fetching
+		c.fetches--
 		c.ready(now, h.Slot, r)
 	}
 }
@@ -127,6 +128,7 @@ func (c *Conn) prepareFile(now time.Duration, slot uint32, r *record, n int) (re
 		f.file.Retain()
 		c.arena.Fetches = append(c.arena.Fetches, Fetch{r.handle(slot), f.file, f.off, size})
 		r.flags |= fetching
+		c.fetches++
 		if r.timer == noTimer {
 			c.startTimer(now, slot, noWindowTimer)
 		}

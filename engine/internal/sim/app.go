@@ -43,6 +43,10 @@ func (w *World) application(s int, kind Kind, op *Op) {
 		w.read(s)
 	case Stranger:
 		w.stranger(s, op)
+	case Truncate:
+		w.truncate(s, int(op.Pick), op.N)
+	case Fetch:
+		w.fetched(s, int(op.Pick))
 	default:
 		if n := len(sd.live); n > 0 {
 			w.use(s, sd.live[int(op.Pick)%n], kind, op.N)
@@ -72,7 +76,7 @@ func (w *World) open(s int, n uint32) {
 		ch.ends[i].out.soft = w.setup.zipped(uint32(n) ^ uint32(len(w.all)))
 	}
 	sd.place(s, ch)
-	w.post(s, letter{Open, ch, e.h, n})
+	w.post(s, letter{Open, ch, e.h, n, nil})
 }
 
 // use has side s do something with a channel.
@@ -82,32 +86,34 @@ func (w *World) use(s int, ch *channel, kind Kind, n uint32) {
 	switch kind {
 	case Write:
 		w.write(s, ch, int(min(n, uint32(w.setup.MaxWrite))))
+	case SendFile:
+		w.sendFile(s, ch, int64(min(n, uint32(w.setup.MaxFile))))
 	case Consume:
 		if n = uint32(min(uint64(n), e.unread)); n == 0 || e.shut {
 			return
 		}
 		e.unread -= uint64(n)
 		if sd.arena.Consume(e.h, int(n)) {
-			w.post(s, letter{Consume, ch, e.h, n})
+			w.post(s, letter{Consume, ch, e.h, n, nil})
 		}
 	case Finish:
 		if _, _, can := sd.conn.Peer(); can&codec.FeatureFin != 0 && sd.arena.Finish(e.h) {
 			e.ending = true
-			w.post(s, letter{Finish, ch, e.h, 0})
+			w.post(s, letter{Finish, ch, e.h, 0, nil})
 		}
 	case Urgency:
 		if known, _, _ := sd.conn.Peer(); known {
-			w.post(s, letter{Urgency, ch, e.h, n % 8})
+			w.post(s, letter{Urgency, ch, e.h, n % 8, nil})
 		}
 	case Close:
 		if sd.arena.Shut(e.h) {
 			e.shut = true
-			w.post(s, letter{Close, ch, e.h, 0})
+			w.post(s, letter{Close, ch, e.h, 0, nil})
 		}
 	case Reset:
 		sd.arena.Shut(e.h)
 		e.shut = true
-		w.post(s, letter{Reset, ch, e.h, n})
+		w.post(s, letter{Reset, ch, e.h, n, nil})
 	}
 }
 
@@ -127,7 +133,7 @@ func (w *World) write(s int, ch *channel, n int) {
 			w.failf("order and once", "channel %d takes bytes after its end", ch.id)
 		}
 		e.booked += uint64(n)
-		w.post(s, letter{Write, ch, e.h, uint32(n)})
+		w.post(s, letter{Write, ch, e.h, uint32(n), nil})
 	case core.SendFull:
 		e.await = true
 		if e.booked == 0 {
@@ -135,7 +141,7 @@ func (w *World) write(s int, ch *channel, n int) {
 		}
 	case core.SendStarved:
 		e.await = true
-		w.post(s, letter{React, ch, e.h, 0})
+		w.post(s, letter{React, ch, e.h, 0, nil})
 	case core.SendClosed:
 		if !e.shut && !e.ending && !sd.quit {
 			w.failf("order and once", "channel %d takes nothing", ch.id)
@@ -171,6 +177,10 @@ func (w *World) handle(s int, l *letter) {
 		w.opens(s, l)
 	case Write:
 		w.writes(s, l)
+	case SendFile:
+		w.sendsFile(s, l)
+	case Fetch:
+		sd.conn.Fetched(w.now, l.h)
 	case Consume:
 		sd.conn.Collect(w.now, l.h)
 	case React:

@@ -36,6 +36,8 @@ type end struct {
 	deaf    bool // it was shut when it ended
 	over    bool // Closed was reported, or it was refused
 	expired bool // this side's core ended it for time
+	lost    bool // it was told that a file of the channel cannot be read
+	holed   bool // and the transport sent zeros, from byte hole on
 	await   bool // it was turned away and waits for Writable
 	wire    wire // what it sent
 
@@ -43,10 +45,12 @@ type end struct {
 	openedAt  time.Duration // 0 if the core does not know of it
 	closeAt   time.Duration // Close
 	closeSent time.Duration // CLOSE left
+	movedAt   time.Duration // bytes of a file left
 
 	booked  uint64 // bytes the application wrote
 	written uint64 // bytes of them that reached the core
 	left    uint64 // bytes of them that left it
+	hole    uint64 // see holed
 	read    uint64 // bytes that came
 	unread  uint64 // bytes of them that were not consumed
 

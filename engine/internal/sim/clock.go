@@ -157,7 +157,7 @@ func (w *World) mayTimeOutOn(s int, e *end) bool {
 	age := w.now - e.openedAt
 	switch {
 	case e.closeSent != 0 && w.now-e.closeSent >= 5*time.Second:
-	case e.closeAt != 0 && w.now-e.closeAt >= 30*time.Second:
+	case e.closeAt != 0 && w.now-max(e.closeAt, e.movedAt) >= 30*time.Second:
 	case !e.told && age >= 10*time.Second:
 	case age >= 5*time.Minute:
 	default:

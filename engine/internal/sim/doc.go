@@ -19,6 +19,11 @@
 // the liveness phase: faults end, readers read, and everything must finish in a bounded time; what is stuck
 // then has failed.
 //
+// Applications also send ranges of files, whose bytes are the pattern's: as they are, by a transport that writes a part
+// and then another, or read by the core. Files shrink, cannot be read any more, or must be fetched first. The oracle
+// knows who uses each, what was asked for and what is in memory, and where zeros may stand instead (file.go,
+// filecheck.go). The descriptors, disks and system calls themselves are other packages' to test.
+//
 // The peer is a second core, or a hostile script. The script's frames are predicted by a model of the
 // protocol that was written from SPEC.md alone (model.go), and all output is read by package codectest, which
 // shares no code with package codec.

@@ -154,7 +154,7 @@ func (w *World) hearData(s int, ch *channel, p []byte, fin bool) {
 	case !e.byHand:
 	case w.sides[s].reader:
 		if w.sides[s].arena.Consume(e.h, len(p)) {
-			w.post(s, letter{Consume, ch, e.h, 0})
+			w.post(s, letter{Consume, ch, e.h, 0, nil})
 		}
 	default:
 		e.unread += uint64(len(p))

@@ -107,6 +107,10 @@ func (w *swarm) plan(seed uint64) {
 	if !s.Hostile && !w.bulk {       // a hostile peer's model takes all control frames to leave at once
 		s.Batch = [...]int{0, 0, 1, 10_000}[mix(seed^0xba)&3]
 	}
+	if seed%3 == 1 { // the others are as they were without files
+		f := fileSwarm(seed)
+		s.MaxFile, s.Ranges = f.upTo(1, 1<<20), f.IntN(4) > 0
+	}
 	w.setup = s.sane()
 }
 
@@ -149,6 +153,9 @@ func (w *swarm) weigh() {
 	if w.bulk {
 		weights = [NumKinds]int{Deliver: 30, Send: 30, Write: 60, Open: 4, Turn: weights[Turn], Advance: 1}
 	}
+	if w.setup.MaxFile > 0 {
+		w.weighFiles(&weights)
+	}
 	total, at, sum := 0, 0, 0
 	for _, n := range weights {
 		total += n
@@ -166,7 +173,7 @@ func (w *swarm) number() {
 	ms := uint32(1000)
 	fast := w.one(2)
 	for i := range 16 {
-		for k := range w.numbers {
+		for k := range SendFile {
 			w.numbers[k][i] = w.Uint32()
 		}
 		set := func(k Kind, n int) { w.numbers[k][i] = uint32(n) }
@@ -208,10 +215,32 @@ func (w *swarm) number() {
 	}
 }
 
+// fileSwarm draws what has to do with files, for the worlds that have them. It is another stream than the swarm's.
+func fileSwarm(seed uint64) *swarm { return &swarm{Rand: rand.New(rand.NewPCG(seed, 0xf11e))} }
+
+// weighFiles draws how often there is something with files, and the numbers of that.
+func (w *swarm) weighFiles(weights *[NumKinds]int) {
+	f := fileSwarm(w.setup.Seed + 1)
+	weights[SendFile], weights[Fetch] = 1+f.IntN(30), 1+f.IntN(20)
+	if f.one(2) {
+		weights[Truncate] = 1 + f.IntN(5)
+	}
+	for i := range w.numbers[SendFile] {
+		w.numbers[SendFile][i] = uint32(f.upTo(1, w.setup.MaxFile))
+		if f.one(3) {
+			w.numbers[SendFile][i] = uint32(f.edge(w.setup.MaxFile))
+		}
+		w.numbers[Truncate][i] = uint32(f.upTo(1, 8*w.setup.MaxFile))
+		if f.one(2) {
+			w.numbers[Truncate][i] %= 64
+		}
+	}
+}
+
 // fill draws the operations.
 func (w *swarm) fill(s *Script) {
 	n := w.upTo(64, 8192)
-	if w.setup.MaxWrite > 4096 {
+	if max(w.setup.MaxWrite, w.setup.MaxFile/16) > 4096 {
 		n = w.upTo(64, 1024)
 	}
 	s.Ops = make([]Op, n)

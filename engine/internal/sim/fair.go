@@ -78,6 +78,9 @@ func (f *fairness) after(w *World, s int) {
 	}
 	f.keep(w, s)
 	frame := uint64(w.setup.FrameSize + 16)
+	if w.setup.MaxFile > 0 && w.setup.Ranges {
+		frame = uint64(w.setup.fileFrame() + 16)
+	}
 	bound := max(frame, sched.Quantum) + 2*frame
 	for _, ch := range f.set {
 		e := &ch.ends[s]

@@ -336,6 +336,10 @@ func (p *hostile) closed(w *World, s int, ch *channel, end *core.End) {
 		m.localEnd(w, ch.id, c != nil && (c.state == mClosing || c.state == mCrossed || c.state == mAbandoned))
 	case e.reset && (end.Code == e.code || e.code == 0 && end.Code == codec.Cancelled):
 		m.localEnd(w, ch.id, false)
+	case e.lostFile(end.Code):
+		if m.chans[ch.id] != nil { // else its ERROR has left already, in the batch that was to have the file
+			m.localEnd(w, ch.id, false)
+		}
 	case end.Code == codec.Refused && w.sides[s].draining != 0:
 		if ch.id != 0 {
 			m.localEnd(w, ch.id, true)

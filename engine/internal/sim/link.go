@@ -28,6 +28,7 @@ type flight struct {
 	end   uint64 // of the stream, behind it
 	ch    *channel
 	kind  byte // of frame
+	bare  bool // no CRC covers its payload
 	bytes uint32
 }
 
@@ -111,7 +112,8 @@ func (l *link) fly(end uint64, ch *channel, f *wireFrame, bytes int) {
 		n := copy(l.flights, l.flights[l.first:])
 		l.flights, l.first = l.flights[:n], 0
 	}
-	l.flights = append(l.flights, flight{end, ch, f.typ, uint32(bytes)})
+	bare := f.typ == 3 && f.flags&flagHeaderCRC != 0
+	l.flights = append(l.flights, flight{end, ch, f.typ, bare, uint32(bytes)})
 	if !l.tainted {
 		l.frames++
 	}

@@ -117,6 +117,7 @@ func (w *World) pump() (moved bool) {
 		if sd.script {
 			continue
 		}
+		fetched := w.fetched(s, 0)
 		w.read(s)
 		came, out := w.links[s].came, sd.stream-uint64(sd.conn.Unsent())
 		for range maxRounds {
@@ -130,6 +131,7 @@ func (w *World) pump() (moved bool) {
 		w.events(s)
 		w.deliver(s, 1<<30)
 		w.events(s)
+		moved = moved || fetched || len(sd.fetches) > 0
 		moved = moved || w.links[s].came != came || sd.stream-uint64(sd.conn.Unsent()) != out || len(sd.letters) > 0
 	}
 	return moved
@@ -233,7 +235,13 @@ func (w *World) finish() {
 			w.drop(s)
 			continue
 		}
+		for w.fetched(s, 0) {
+		}
 		w.read(s)
+		w.checkFiles(s)
+		if n := len(sd.files); n > 0 {
+			w.failf("files", "%d files of the %s are open at the end", n, sideNames[s])
+		}
 		if n := sd.arena.Used(); n > 0 {
 			w.failf("memory", "%d slots of the %s are left at the end", n, sideNames[s])
 		}

@@ -62,6 +62,11 @@ const (
 	Raw    // N bytes of noise
 	Damage // the next frame is sent with bit N changed
 
+	// The files of a side's application.
+	SendFile // sends a range of N bytes
+	Truncate // of its files one ends N/8 bytes behind what was read of it; if N%8 is 7, it cannot be read any more
+	Fetch    // what somebody waits for is in memory
+
 	NumKinds
 )
 
@@ -72,6 +77,7 @@ var kindNames = [NumKinds]string{
 	"ping", "goaway", "quit", "abort", "refuse", "keep", "release",
 	"react", "turn", "stranger",
 	"frame", "flood", "raw", "damage",
+	"sendfile", "truncate", "fetch",
 }
 
 func (k Kind) String() string {

@@ -19,6 +19,9 @@ func (w *World) look(s int) {
 	if n := len(sd.live); n > 0 && w.sound && !w.setup.Hostile {
 		w.checkChannel(sd.live[w.turn%n])
 	}
+	if w.turn%4 == 0 && len(sd.files) > 0 {
+		w.checkFiles(s)
+	}
 	if w.turn%32 == 0 && !sd.script {
 		w.checkSlots(s)
 		w.checkMemory(s)
@@ -73,6 +76,7 @@ func (w *World) lookAtAll() {
 			continue
 		}
 		w.checkSlots(s)
+		w.checkFiles(s)
 		for _, ch := range w.sides[s].live {
 			if w.sound && !w.setup.Hostile {
 				w.checkChannel(ch)
@@ -166,6 +170,7 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 	e, o := &ch.ends[s], &ch.ends[1-s]
 	switch {
 	case end.Conn:
+		w.checkHalf(s, ch, end)
 	case w.setup.Hostile:
 		w.peer.closed(w, s, ch, end)
 	case end.Clean:
@@ -175,6 +180,9 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 		if !e.shut && !w.sides[s].quit && e.read != o.written {
 			w.failf("order and once", "channel %d ends cleanly after %d bytes of %d", ch.id, e.read, o.written)
 		}
+		if !e.shut && !w.sides[s].quit && o.holed {
+			w.failf("files", "channel %d ends cleanly, and zeros came instead of a file", ch.id)
+		}
 		if !o.closing && e.left != e.written {
 			w.failf("order and once", "channel %d is closed after %d bytes of %d", ch.id, e.left, e.written)
 		}
@@ -182,6 +190,7 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 		switch code := end.Code; {
 		case (o.reset || o.refused) && code == asHeard(o.code):
 		case o.expired && code == codec.Timeout:
+		case o.lostFile(code):
 		case !o.has && code == codec.Refused:
 		case w.sides[1-s].draining != 0 && code == codec.Refused:
 		default:
@@ -195,6 +204,7 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 		// the peer allows no more
 	case end.Code == codec.Refused && (w.sides[s].draining != 0 || w.sides[1-s].draining != 0):
 	case e.reset && (end.Code == e.code || e.code == 0 && end.Code == codec.Cancelled):
+	case e.lostFile(end.Code):
 	default:
 		w.failf("ids and states", "channel %d ends with %v on the %s, for no reason", ch.id, end.Code, sideNames[s])
 	}

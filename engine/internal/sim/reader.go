@@ -209,6 +209,9 @@ func (m *model) sawError(w *World, f *wireFrame) {
 			return
 		}
 	}
+	if ch := w.channel(f.channel); !m.resets[f.channel] && ch.ends[w.setup.Core].lostFile(code) {
+		m.localEnd(w, f.channel, false)
+	}
 	if !m.resets[f.channel] {
 		w.failf("reference model", "channel %d is reset, and not by the application", f.channel)
 	}

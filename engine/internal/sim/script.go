@@ -38,6 +38,22 @@ type Setup struct {
 	Zip         int    // of 256 channels, those of which payloads are compressed
 	MaxFrame    int    // the longest DATA taken
 	Batch       int    // bytes that leave together; 0 means as many as usual
+	MaxFile     int    // the longest range of a file
+	Ranges      bool   // transports take those as they are
+}
+
+const (
+	// usualFrame is the FrameSize with which ranges leave in longer frames, of rangeFrame, since they need no memory.
+	usualFrame = 16384
+	rangeFrame = 60 << 10
+)
+
+// fileFrame is the longest DATA that leaves as a range.
+func (s *Setup) fileFrame() int {
+	if s.FrameSize == usualFrame {
+		return rangeFrame
+	}
+	return s.FrameSize
 }
 
 // sane returns the setup with every number in its range.
@@ -61,6 +77,7 @@ func (s Setup) sane() Setup {
 	clamp(&s.Memory, 1, 64<<20)
 	clamp(&s.MaxFrame, 1<<16, 1<<19)
 	clamp(&s.Batch, 0, 65600)
+	clamp(&s.MaxFile, 0, min(1<<20, 64*s.Window, 256*s.FrameSize))
 	if s.Window < 65536 { // a small window moves slowly, and no more may wait than can leave
 		clamp(&s.SendQueue, 1, 16*s.Window)
 	}
@@ -90,7 +107,7 @@ func (s *Setup) fields() []struct {
 		{"mail", &s.Mail}, {"resets", &s.Resets}, {"fair", &s.Fair}, {"strict", &s.Strict},
 		{"extended", &s.Extended},
 		{"max-window", &s.MaxWindow}, {"conn-window", &s.ConnWindow}, {"memory", &s.Memory}, {"zip", &s.Zip},
-		{"max-frame", &s.MaxFrame}, {"batch", &s.Batch},
+		{"max-frame", &s.MaxFrame}, {"batch", &s.Batch}, {"max-file", &s.MaxFile}, {"ranges", &s.Ranges},
 	}
 }
 
@@ -205,7 +222,11 @@ func FromBytes(b []byte) *Script {
 		if n >= 0x8000 { // large ones, coarsely
 			n = n & 0x7fff << 12
 		}
-		s.Ops = append(s.Ops, Op{Kind(b[0]) % NumKinds, b[1] & 1, uint16(b[2]), n})
+		kind := Kind(b[0]) % SendFile
+		if s.Setup.MaxFile > 0 && b[0] >= 0xe0 {
+			kind = SendFile + Kind(b[0])%(NumKinds-SendFile)
+		}
+		s.Ops = append(s.Ops, Op{kind, b[1] & 1, uint16(b[2]), n})
 	}
 	return s
 }

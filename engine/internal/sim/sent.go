@@ -19,6 +19,7 @@ func (w *World) sent(s int, p []byte) {
 		if !sd.spoken { // HELLO, or the answer to it
 			limits.Ping, limits.Pong = 2048, 2048
 		}
+		limits.HeaderCRC = w.takesHeaderCRC(s)
 		f, more, fault := decode(p, limits)
 		if more || fault != 0 {
 			w.failf("wire", "the %s sends what is no frame (%v, cut %v): %x", sideNames[s], fault, more,
@@ -49,13 +50,21 @@ func (w *World) sent(s int, p []byte) {
 	}
 }
 
+// takesHeaderCRC returns whether side s knows that its peer takes DATA without a CRC of its payload.
+func (w *World) takesHeaderCRC(s int) bool {
+	if w.setup.Hostile {
+		return w.model.peer.features&offersHeaderCRC != 0
+	}
+	return w.setup.Extended && w.sides[s].arena.FramesIn > 0
+}
+
 // sentFrame checks one frame that side s sends.
 func (w *World) sentFrame(s int, f *wireFrame) *channel {
 	typ := codec.Type(f.typ)
 	ch := w.channel(f.channel)
 	refusal := ch == nil && f.channel != 0 && typ == codec.Error // of an OPEN that never became a channel
 	switch {
-	case f.flags != 0 && (typ != codec.Data || !w.setup.Extended || f.flags&^3 != 0):
+	case f.flags != 0 && (typ != codec.Data || !w.setup.Extended || f.flags&^7 != 0):
 		w.failf("wire", "flags %02x on %v", f.flags, typ)
 	case f.typ > 9 || f.typ == 9 && !w.setup.Extended:
 		w.failf("wire", "the %s sends %v", sideNames[s], typ)
@@ -132,9 +141,7 @@ func (w *World) sentData(s int, ch *channel, f *wireFrame) {
 	if len(p) == 0 && !fin {
 		w.failf("wire", "the %s sends empty DATA on channel %d", sideNames[s], ch.id)
 	}
-	if len(p) > w.sides[s].cfg.FrameSize {
-		w.failf("wire", "DATA of %d bytes", len(p))
-	}
+	w.checkFrame(s, ch, len(p), f.flags)
 	if w.setup.Hostile {
 		w.checkBytes(s, ch, p, e.left)
 	}
@@ -153,6 +160,11 @@ func (w *World) sentData(s int, ch *channel, f *wireFrame) {
 // checkBytes compares what came from side s with what it wrote.
 func (w *World) checkBytes(s int, ch *channel, p []byte, off uint64) {
 	w.Stats.Verified += uint64(len(p))
+	if e := &ch.ends[s]; e.holed && off+uint64(len(p)) > e.hole {
+		whole := max(off, e.hole) - off
+		w.checkHole(s, ch, p[whole:], off+whole)
+		p = p[:whole]
+	}
 	if i := ch.ends[s].out.check(p, off); i >= 0 {
 		w.failf("order and once", "byte %d of the %s on channel %d is wrong: %x", off+uint64(i), sideNames[s],
 			ch.id, p[i:min(len(p), i+16)])

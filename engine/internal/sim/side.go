@@ -32,6 +32,9 @@ type side struct {
 	letters []letter       // posted
 	gone    [8]core.Handle // of channels that are no more
 	ngone   int            //
+	files   []*file        // in use
+	fetches []fetch        // of them
+	nfiles  uint64         // since the beginning
 	seen    uint32         // the highest id the peer opened
 	refuse  uint32         // code; 0 accepts
 	keep    bool           //
@@ -71,16 +74,18 @@ type letter struct {
 	ch   *channel
 	h    core.Handle
 	n    uint32
+	file *file // of SendFile
 }
 
 // init makes sd the side of a new connection.
 func (sd *side) init(w *World, client bool) {
 	wire, live, kept, bySlot, letters, fair := sd.wire, sd.live, sd.kept, sd.bySlot, sd.letters, sd.fair
-	batch := sd.batch
+	batch, files, fetches := sd.batch, sd.files, sd.fetches
 	clear(bySlot)
 	*sd = side{
 		wire: wire[:0], live: live[:0], kept: kept[:0], bySlot: bySlot[:0], letters: letters[:0],
-		batch: batch, fair: fair, react: NumKinds, awake: w.now, lastIn: w.now, lastOut: w.now,
+		batch: batch, files: files[:0], fetches: fetches[:0], fair: fair,
+		react: NumKinds, awake: w.now, lastIn: w.now, lastOut: w.now,
 	}
 	sd.fair.init()
 	s := &w.setup
@@ -92,8 +97,12 @@ func (sd *side) init(w *World, client bool) {
 	if s.Extended {
 		sd.cfg.Profile = core.Negotiate
 	}
+	if s.FrameSize == usualFrame { // what files leave in is another matter
+		sd.cfg.FrameSize = 0
+	}
 	sd.cfg.Prepare()
 	sd.arena = core.NewArena(4, &sd.cfg)
+	sd.arena.Sendfile = s.Ranges
 	sd.conn.Init(w.now, &sd.cfg, sd.arena, client)
 }
 

@@ -45,6 +45,9 @@ func checkCoverage(t *testing.T, s *Stats) {
 			t.Errorf("no %v", Kind(kind))
 		}
 	}
+	if s.Files == 0 || s.Holes == 0 {
+		t.Errorf("%d files were sent, and of %d ranges the file was gone", s.Files, s.Holes)
+	}
 	for kind, n := range s.Events {
 		if n == 0 && kind > 0 && core.EventKind(kind) != core.Greeted {
 			t.Errorf("no event %s", eventNames[kind])

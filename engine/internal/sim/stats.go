@@ -10,6 +10,8 @@ type Stats struct {
 	Worlds, Steps, Frames uint64
 	Bytes                 uint64 // that left a side
 	Verified              uint64 // bytes of data, compared with what was written
+	Files                 uint64 // of which a range was to be sent
+	Holes                 uint64 // ranges that were not there when they were to leave
 	Ops                   [NumKinds]uint64
 	Events                [core.Down + 1]uint64
 	Ends                  [codec.Cancelled + 2]uint64 // of connections, by code
@@ -23,6 +25,8 @@ func (s *Stats) Add(o *Stats) {
 	s.Frames += o.Frames
 	s.Bytes += o.Bytes
 	s.Verified += o.Verified
+	s.Files += o.Files
+	s.Holes += o.Holes
 	add(s.Ops[:], o.Ops[:])
 	add(s.Events[:], o.Events[:])
 	add(s.Ends[:], o.Ends[:])

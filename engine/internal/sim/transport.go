@@ -193,13 +193,7 @@ func (w *World) send(s, n int) {
 	if n <= 0 {
 		return
 	}
-	from, until, at := sd.taken, sd.taken+n, 0
-	for _, p := range b.Slices {
-		if lo, hi := max(from-at, 0), min(until-at, len(p)); lo < hi && !w.setup.Hostile {
-			to.put(p[lo:hi])
-		}
-		at += len(p)
-	}
+	n = w.put(s, b, n)
 	sd.taken += n
 	sd.lastOut = w.now
 	sd.conn.Sent(w.now, n)
@@ -207,6 +201,23 @@ func (w *World) send(s, n int) {
 	if sd.taken == b.Len() {
 		w.letGo(s)
 	}
+}
+
+// put has the transport of side s write n more bytes of a batch, and returns how many it did: of a file less may be
+// there.
+func (w *World) put(s int, b *core.Batch, n int) int {
+	from, at := w.sides[s].taken, 0
+	until := from + n
+	for _, p := range b.Slices {
+		if lo, hi := max(from-at, 0), min(until-at, len(p)); lo < hi && !w.setup.Hostile {
+			w.links[1-s].put(p[lo:hi])
+		}
+		at += len(p)
+	}
+	if from = max(from, at); from < until {
+		return n - (until - from) + w.sendfile(s, &b.Range, from-at, until-from)
+	}
+	return n
 }
 
 // letGo ends a batch that the transport is through with.
@@ -233,6 +244,7 @@ func (w *World) build(s int) bool {
 	sd := &w.sides[s]
 	sd.fair.before(w, s)
 	sd.conn.Next(w.now, &sd.batch)
+	w.take(s)
 	if sd.batch.Len() == 0 {
 		return false
 	}
@@ -242,6 +254,9 @@ func (w *World) build(s int) bool {
 	for _, p := range sd.batch.Slices {
 		sd.wire = append(sd.wire, p...)
 	}
+	if sd.batch.Range.File != nil {
+		sd.wire = append(sd.wire, rangeOf(&sd.batch)...)
+	}
 	if len(sd.wire) != sd.batch.Len() {
 		w.failf("wire", "a batch of %d bytes says it has %d", len(sd.wire), sd.batch.Len())
 	}
@@ -249,6 +264,7 @@ func (w *World) build(s int) bool {
 		w.failf("wire", "%d bytes of a batch of %d are unsent", sd.conn.Unsent(), len(sd.wire))
 	}
 	w.sent(s, sd.wire)
+	w.checkRange(s, &sd.batch.Range)
 	if len(sd.wire) < 32<<10 { // it is not full, so all has left that could
 		w.model.limbo = 0
 	}
@@ -265,15 +281,23 @@ func (w *World) flip(s int, n uint32) {
 		return
 	}
 	at := l.came + uint64(n/8)%uint64(l.pending())
-	l.buf[l.head+int(at-l.came)] ^= 1 << (n % 8)
-	w.sound = false
 	left := uint64(0)
 	for i := l.first; i < len(l.flights); i++ {
-		if l.flights[i].end > at {
-			left = uint64(len(l.flights) - i)
-			break
+		f := &l.flights[i]
+		if f.end <= at {
+			continue
 		}
+		// A change of a payload without a CRC nobody could tell: its header changes instead, if that is on the way.
+		if head := f.end - uint64(f.bytes) - headerBytes; f.bare && at >= head+headerBytes {
+			if at = head + uint64(n%headerBytes); at < l.came {
+				return
+			}
+		}
+		left = uint64(len(l.flights) - i)
+		break
 	}
+	l.buf[l.head+int(at-l.came)] ^= 1 << (n % 8)
+	w.sound = false
 	l.tainted, l.whole = true, l.frames-left
 }
 

@@ -8,6 +8,9 @@ import (
 // Frames are read and made up by package codectest, which shares no code with package codec, so that an encoder
 // and a decoder with the same fault do not agree.
 
+// headerBytes is how long a header is.
+const headerBytes = 16
+
 // wireFrame is a frame as it stands on the wire.
 type wireFrame struct {
 	typ, flags byte

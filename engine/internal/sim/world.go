@@ -149,7 +149,7 @@ func (w *World) do(op *Op) {
 	}
 	w.Stats.Ops[kind]++
 	switch {
-	case kind >= Frame:
+	case kind >= Frame && kind < SendFile:
 		if w.setup.Hostile {
 			w.peer.do(w, kind, op)
 		}

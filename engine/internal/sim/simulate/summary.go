@@ -18,6 +18,7 @@ func summary(w io.Writer, s *sim.Stats, took, cpu time.Duration) {
 		fmt.Fprintf(w, "per CPU minute: %.1f million operations, %.1f million frames, %.0f worlds\n",
 			float64(s.Steps)/minutes/1e6, float64(s.Frames)/minutes/1e6, float64(s.Worlds)/minutes)
 	}
+	fmt.Fprintf(w, "%d ranges of files, %d with zeros instead\n", s.Files, s.Holes)
 	fmt.Fprint(w, "\noperations:")
 	for kind, n := range s.Ops {
 		if kind%6 == 0 {
