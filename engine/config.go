@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -184,7 +183,7 @@ type Timeouts struct {
 	Idle       time.Duration // a connection must have channels, or it is ended; 0 means never
 }
 
-// coreTimeouts is the same type with the core's internals.
+// core is the same with the core's type.
 func (t Timeouts) core() core.Timeouts {
 	return core.Timeouts{
 		Keepalive: t.Keepalive, FirstFrame: t.FirstFrame, Frame: t.Frame, Stall: t.Stall, Opening: t.Opening,
@@ -206,9 +205,6 @@ func (c *Config) check() error {
 		{"Window", c.Window, maxWindow},
 		{"MaxWindow", c.MaxWindow, maxWindow},
 		{"ConnWindow", c.ConnWindow, maxWindow},
-		{"ConnMemory", int(c.ConnMemory), math.MaxInt},
-		{"Memory", int(c.Memory), math.MaxInt},
-		{"MaxConns", c.MaxConns, math.MaxInt},
 		{"len(Credentials)", len(c.Credentials), codec.MaxCredentials},
 		{"MaxChannels", c.MaxChannels, 1 << 30},
 		{"AcceptBacklog", c.AcceptBacklog, 1 << 20},
@@ -221,7 +217,38 @@ func (c *Config) check() error {
 			return fmt.Errorf("engine: Config.%s is %d, not 0 to %d", f.name, f.value, f.max)
 		}
 	}
-	t := &c.Timeouts
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"ConnMemory", c.ConnMemory}, {"Memory", c.Memory}, {"MaxConns", int64(c.MaxConns)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("engine: Config.%s is %d, not 0 or more", f.name, f.value)
+		}
+	}
+	if err := c.Timeouts.check(); err != nil {
+		return err
+	}
+	if t := c.Socket.UserTimeout; t < 0 || t > maxTimeout {
+		return fmt.Errorf("engine: Config.Socket.UserTimeout is %v, not 0 to %v", t, maxTimeout)
+	}
+	switch c.Backend {
+	case Auto, Epoll, IOUring, Net:
+	default:
+		return fmt.Errorf("engine: Config.Backend %q is unknown; there are %q, %q and %q", c.Backend, Epoll, IOUring, Net)
+	}
+	switch {
+	case c.Profile > ExtendedOnly:
+		return fmt.Errorf("engine: Config.Profile %d is unknown", c.Profile)
+	case c.Profile == BaseOnly && (c.Credentials != nil || c.Authorize != nil):
+		return errors.New("engine: the base profile has no credentials")
+	}
+	return nil
+}
+
+// check returns what is wrong with the Timeouts of a Config.
+func (t *Timeouts) check() error {
 	for _, f := range []struct {
 		name  string
 		value time.Duration
@@ -233,17 +260,6 @@ func (c *Config) check() error {
 		if f.value < 0 || f.value > maxTimeout {
 			return fmt.Errorf("engine: Config.Timeouts.%s is %v, not 0 to %v", f.name, f.value, maxTimeout)
 		}
-	}
-	switch c.Backend {
-	case Auto, Epoll, IOUring, Net:
-	default:
-		return fmt.Errorf("engine: Config.Backend %q is unknown", c.Backend)
-	}
-	switch {
-	case c.Profile > ExtendedOnly:
-		return fmt.Errorf("engine: Config.Profile %d is unknown", c.Profile)
-	case c.Profile == BaseOnly && (c.Credentials != nil || c.Authorize != nil):
-		return errors.New("engine: the base profile has no credentials")
 	}
 	return nil
 }
