@@ -236,7 +236,8 @@ func (c *Config) check() error {
 	switch c.Backend {
 	case Auto, Epoll, IOUring, Net:
 	default:
-		return fmt.Errorf("engine: Config.Backend %q is unknown; there are %q, %q and %q", c.Backend, Epoll, IOUring, Net)
+		return fmt.Errorf("engine: Config.Backend %q is unknown; there are %s, %s and %s", c.Backend,
+			Epoll, IOUring, Net)
 	}
 	switch {
 	case c.Profile > ExtendedOnly:

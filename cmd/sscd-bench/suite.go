@@ -15,9 +15,13 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// suiteUsage is what it says about itself.
+const suiteUsage = `sscd-bench suite [flags]
+measures all that matters, in turn, into one file of results: ten minutes, with --quick one`
+
 // runSuite is the command suite.
 func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench suite", flag.ContinueOnError)
+	f := flags.New(suiteUsage)
 	out := f.String("out", ".", "directory of the results, or their `file`, which ends in .json")
 	only := f.String("only", "", "`names` of measurements or modes, by comma; empty means all:\n"+
 		wrapped(suite.Names(), 90))
@@ -26,12 +30,12 @@ func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	rounds := f.Int("rounds", standard.Rounds, "of everything, in turn")
 	duration := f.Duration("duration", standard.Duration, "of what is measured in a round")
 	warmup := f.Duration("warmup", standard.Warmup, "before it")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
-		return flags.Usage("no arguments are taken, not %q", rest[0])
+		return flags.Usage("suite takes no arguments, not %q", rest[0])
 	}
 	o := suite.Defaults(*quick)
 	f.Visit(func(given *flag.Flag) {

@@ -16,7 +16,7 @@ import (
 // connectUsage is what sscd connect says about itself.
 const connectUsage = `sscd connect [flags] ADDR [TARGET]
 opens a channel, sends it what standard input has, and writes what comes from it to standard output. TARGET says what
-it is for: of sscd serve echo, discard, source:N (N bytes) or file:PATH; without one, echo.`
+it is for: of sscd serve echo, discard or source:N (N bytes); without one, echo. For files there is sscd get.`
 
 // connect copies standard input to a channel, and what comes from it to standard output.
 func connect(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {

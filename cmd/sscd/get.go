@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/sscd-io/sscd/cmd/internal/flags"
@@ -54,7 +55,7 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		*name = path.Base(d.path)
 	}
 	switch {
-	case path.Base(d.path) == "." || path.Base(d.path) == "/":
+	case slices.Contains([]string{".", "..", "/"}, path.Base(d.path)):
 		return flags.Usage("%q is no path of a file", d.path)
 	case *timeout <= 0:
 		return flags.Usage("--timeout is %v, not more than 0", *timeout)
