@@ -65,7 +65,7 @@ type Config struct {
 	Backend Backend
 
 	// Loops is how many event loops serve sockets with Epoll or IOUring; 0 means one for each processor
-	// (GOMAXPROCS).
+	// (GOMAXPROCS), and one for a session that no Listener made.
 	Loops int
 
 	// Socket tunes TCP sockets.
@@ -123,8 +123,8 @@ type Config struct {
 	Compression bool
 
 	// Credentials are sent to servers by what dials, at most 1,024 bytes; nil for none. They go over
-	// loopback and Unix sockets only, unless CredentialsAnywhere; a server that does not check them,
-	// because it speaks the base profile only, is left.
+	// TLS (a *tls.Conn), the loopback, Unix sockets and net.Pipe only, unless CredentialsAnywhere; a server
+	// that does not check them, because it speaks the base profile only, is left.
 	Credentials         []byte
 	CredentialsAnywhere bool
 
@@ -162,14 +162,14 @@ type SocketConfig struct {
 	ReadBuffer   int           // SO_RCVBUF, bytes
 	WriteBuffer  int           // SO_SNDBUF, bytes
 	Nagle        bool          // leave Nagle's algorithm on: no TCP_NODELAY
-	QuickAck     bool          // TCP_QUICKACK, renewed after every read (Epoll)
+	QuickAck     bool          // TCP_QUICKACK, renewed after every read (Epoll, IOUring)
 	NotSentLowat int           // TCP_NOTSENT_LOWAT, bytes: how much may wait in the kernel unsent; 0 means 65,536
 	UserTimeout  time.Duration // TCP_USER_TIMEOUT
 	Backlog      int           // of listen(2)
-	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop
+	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop; not for Unix sockets
 }
 
-// Timeouts are the deadlines of SPEC section 5. Zero fields mean the defaults given.
+// Timeouts are the deadlines of SPEC section 5. Zero fields mean the defaults given; the most is seven days.
 type Timeouts struct {
 	Keepalive  time.Duration // nothing received: PING, again PING, then the end; 30 s each
 	FirstFrame time.Duration // a peer that connects must send a whole frame; 40 s, 10 s with Authorize
@@ -205,7 +205,6 @@ func (c *Config) check() error {
 		{"Window", c.Window, maxWindow},
 		{"MaxWindow", c.MaxWindow, maxWindow},
 		{"ConnWindow", c.ConnWindow, maxWindow},
-		{"len(Credentials)", len(c.Credentials), codec.MaxCredentials},
 		{"MaxChannels", c.MaxChannels, 1 << 30},
 		{"AcceptBacklog", c.AcceptBacklog, 1 << 20},
 		{"Socket.ReadBuffer", c.Socket.ReadBuffer, 1 << 30},
@@ -226,6 +225,9 @@ func (c *Config) check() error {
 		if f.value < 0 {
 			return fmt.Errorf("engine: Config.%s is %d, not 0 or more", f.name, f.value)
 		}
+	}
+	if n := len(c.Credentials); n > codec.MaxCredentials {
+		return fmt.Errorf("engine: Config.Credentials has %d bytes, not at most %d", n, codec.MaxCredentials)
 	}
 	if err := c.Timeouts.check(); err != nil {
 		return err

@@ -22,7 +22,7 @@ measures all that matters, in turn, into one file of results: ten minutes, with 
 // runSuite is the command suite.
 func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := flags.New(suiteUsage)
-	out := f.String("out", ".", "directory of the results, or their `file`, which ends in .json")
+	out := f.String("out", ".", "directory of the results, or their `file`, which ends in .json; made if need be")
 	only := f.String("only", "", "`names` of measurements or modes, by comma; empty means all:\n"+
 		wrapped(suite.Names(), 90))
 	quick := f.Bool("quick", false, "2 rounds of 300ms, without a million channels: to try it out, not to cite")
@@ -66,10 +66,10 @@ func measureSuite(ctx context.Context, o suite.Options, args []string, out strin
 	results := bench.NewResults(append([]string{"sscd-bench", "suite"}, args...))
 	file := out
 	if filepath.Ext(out) != ".json" {
-		if err := os.MkdirAll(out, 0o777); err != nil {
-			return err
-		}
 		file = filepath.Join(out, "suite-"+results.When.Format("2006-01-02T150405Z")+".json")
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return err
 	}
 	if err := results.WriteFile(file); err != nil { // now, not in ten minutes
 		return err

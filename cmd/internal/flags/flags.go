@@ -92,8 +92,14 @@ func ReadCredentials(file string) ([]byte, error) {
 	if b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")); len(b) == 0 {
 		return nil, fmt.Errorf("reading the credentials: %s is empty", file)
 	}
+	if len(b) > maxCredentials {
+		return nil, fmt.Errorf("reading the credentials: %s has %d bytes, not at most %d", file, len(b), maxCredentials)
+	}
 	return b, nil
 }
+
+// maxCredentials is what clients can send, in bytes (SPEC section 3).
+const maxCredentials = 1024
 
 // ParseMixed is Parse for commands whose flags may stand behind their arguments, too.
 func ParseMixed(f *flag.FlagSet, args []string, stdout io.Writer) (rest []string, err error) {
