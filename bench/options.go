@@ -107,16 +107,33 @@ func ClientBackend(conns int) engine.Backend {
 // MinMaxChannels is how many channels a connection to a server of our own may have, unless more are measured.
 const MinMaxChannels = 65536
 
+// What is beyond these is a slip of the hand, and would take all memory, or all of a disk.
+const (
+	maxConns    = 1 << 20
+	maxChannels = 1 << 24 // on a connection
+	maxUnder    = 1 << 28 // messages of echo under way, in all: 8 bytes each
+	maxRate     = 10_000_000
+	maxFile     = 16 << 30 // bytes
+)
+
+// CheckFileBytes returns what is wrong with the length of a file that is made to be measured.
+func CheckFileBytes(n int64) error {
+	if n < 1 || n > maxFile {
+		return fmt.Errorf("the file has %d bytes, not 1 to %d", n, int64(maxFile))
+	}
+	return nil
+}
+
 // Check returns what is wrong with the options.
 func (o *Options) Check() error {
 	all := append(slices.Clone(Modes), Comparisons...)
 	switch {
 	case !slices.Contains(all, o.Mode):
 		return fmt.Errorf("no mode %q; there are %v", o.Mode, all)
-	case o.Conns < 1:
-		return fmt.Errorf("conns is %d, not 1 or more", o.Conns)
-	case o.Channels < 1:
-		return fmt.Errorf("channels is %d, not 1 or more", o.Channels)
+	case o.Conns < 1 || o.Conns > maxConns:
+		return fmt.Errorf("conns is %d, not 1 to %d", o.Conns, maxConns)
+	case o.Channels < 1 || o.Channels > maxChannels:
+		return fmt.Errorf("channels is %d, not 1 to %d", o.Channels, maxChannels)
 	case o.Size < 1 || o.Size > engine.MaxMessage:
 		return fmt.Errorf("size is %d, not 1 to %d", o.Size, engine.MaxMessage)
 	case o.Depth < 1 || o.Depth > 1<<20:
@@ -125,10 +142,15 @@ func (o *Options) Check() error {
 		return fmt.Errorf("duration is %v, not more than 0", o.Duration)
 	case o.Warmup < 0:
 		return fmt.Errorf("warmup is %v, less than 0", o.Warmup)
-	case o.Rate < 0:
-		return fmt.Errorf("rate is %d, less than 0", o.Rate)
+	case o.Mode == Echo && o.Conns*o.Channels > maxUnder/o.Depth:
+		return fmt.Errorf("%d messages under way in all, not at most %d", o.Conns*o.Channels*o.Depth, maxUnder)
+	case o.Rate < 0 || o.Rate > maxRate:
+		return fmt.Errorf("rate is %d, not 0 to %d", o.Rate, maxRate)
 	case o.Rate > 0 && o.Mode != Echo && o.Mode != Flood:
 		return fmt.Errorf("rate goes with modes %s and %s only", Echo, Flood)
+	}
+	if err := checkEngine(o.Client); err != nil {
+		return err
 	}
 	return o.checkComparison()
 }
@@ -153,8 +175,10 @@ func (o *Options) checkComparison() error {
 		return fmt.Errorf("mode %s needs one connection and two or more channels on it", Stall)
 	case (o.Mode == Fair || o.Mode == File) && o.Conns != 1:
 		return fmt.Errorf("mode %s needs one connection", o.Mode)
-	case o.Mode == File && o.FileBytes < 1:
-		return fmt.Errorf("the file has %d bytes, not 1 or more", o.FileBytes)
+	case o.Mode == File:
+		if err := CheckFileBytes(o.FileBytes); err != nil {
+			return err
+		}
 	}
 	return checkFloods(o.Floods)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strings"
@@ -136,6 +137,27 @@ func (r *Results) WriteJSON(w io.Writer) error {
 	return writeJSON(w, r)
 }
 
+// Writable returns why results can't be written to a file, so that this is known before they are measured. There may
+// be no file: an empty name, or "-". One that is there stays as it is.
+func Writable(path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // somebody may wait at the other end of a pipe for the first who opens it
+	}
+	f, opening := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if opening != nil {
+		return opening
+	}
+	closing := f.Close()
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(closing, os.Remove(path))
+	}
+	return closing
+}
+
 // WriteFile writes the results to a file, which is whole or what it was before.
 func (r *Results) WriteFile(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
@@ -183,6 +205,9 @@ func parseResults(in io.Reader) (*Results, error) {
 	var head struct{ Format any }
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return nil, fmt.Errorf("it is no JSON object, or not a whole one: %w", err)
+	}
+	if head.Format == nil {
+		return nil, errors.New("it has no format: it is no file of results")
 	}
 	if head.Format != ResultsFormat {
 		return nil, fmt.Errorf("its format is %v, not %q: it is not of this sscd-bench", head.Format, ResultsFormat)

@@ -48,10 +48,26 @@ func (o *ScaleOptions) Check() error {
 			return fmt.Errorf("no kind %q; there are %v", k, ScaleKinds)
 		}
 	}
-	if len(o.Kinds) == 0 || min(o.Channels, o.Conns, o.Size, o.Under, o.Rounds) < 1 || o.Size > maxScaleSize ||
-		o.Memory < 1 || o.Duration <= 0 || o.Warmup < 0 {
-		return errors.New("kinds, channels, conns, memory, size, under, duration and rounds are 1 or more, " +
-			"warmup is not less than 0, and a message has at most 16,384 bytes")
+	for _, f := range []struct {
+		name   string
+		n, max int
+	}{
+		{"channels", o.Channels, 1 << 30}, {"conns", o.Conns, maxConns}, {"size", o.Size, maxScaleSize},
+		{"under", o.Under, 1 << 20}, {"rounds", o.Rounds, maxScaleRounds},
+	} {
+		if f.n < 1 || f.n > f.max {
+			return fmt.Errorf("%s is %d, not 1 to %d", f.name, f.n, f.max)
+		}
+	}
+	switch {
+	case len(o.Kinds) == 0:
+		return errors.New("there are no kinds")
+	case o.Memory < 1:
+		return fmt.Errorf("memory is %d, not 1 or more", o.Memory)
+	case o.Duration <= 0:
+		return fmt.Errorf("duration is %v, not more than 0", o.Duration)
+	case o.Warmup < 0:
+		return fmt.Errorf("warmup is %v, less than 0", o.Warmup)
 	}
 	return nil
 }
@@ -59,6 +75,9 @@ func (o *ScaleOptions) Check() error {
 const (
 	// maxScaleSize is the longest message: several of them fit into a channel's queue.
 	maxScaleSize = 16 << 10
+
+	// maxScaleRounds is how often a step is measured, at most.
+	maxScaleRounds = 1000
 
 	// connChannels is how many channels a connection has before there is another one.
 	connChannels = 1_000_000

@@ -59,6 +59,19 @@ func (s *ServerConfig) engine() engine.Config {
 	}
 }
 
+// Check returns what is wrong with the configuration.
+func (s *ServerConfig) Check() error { return checkEngine(s.engine()) }
+
+// checkEngine returns what is wrong with a Config, whose Handler does not count.
+func checkEngine(c engine.Config) error {
+	c.Handler = builtin.New()
+	e, err := engine.Start(c) // which does nothing yet
+	if err != nil {
+		return err
+	}
+	return e.Close()
+}
+
 // handler is what the server serves.
 func (s *ServerConfig) handler() engine.Handler {
 	switch {
@@ -93,6 +106,9 @@ func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, erro
 		return nil, fmt.Errorf("the server process did not start: %w", errors.Join(err, s.Stop()))
 	}
 	s.Addr = strings.TrimSpace(s.Addr)
+	if why, failed := strings.CutPrefix(s.Addr, startFailed); failed {
+		return nil, errors.Join(fmt.Errorf("the server process did not start: %s", why), s.Stop())
+	}
 	return s, nil
 }
 
@@ -158,6 +174,9 @@ func (s *ServerConfig) profile() error {
 	return pprof.StartCPUProfile(f)
 }
 
+// startFailed is what a server process says in place of its address, with the reason behind it.
+const startFailed = "failed: "
+
 // Serve is the other end of Start: it reads cfg, calls start, which returns the address at which it serves, and
 // tells what this process has used until in ends. What start returns besides, if not nil, is asked for Stats.
 func Serve(in io.Reader, out io.Writer, cfg any, start func() (string, func() engine.Stats, error)) error {
@@ -167,6 +186,7 @@ func Serve(in io.Reader, out io.Writer, cfg any, start func() (string, func() en
 	}
 	addr, stats, err := start()
 	if err != nil {
+		_, err = fmt.Fprintln(out, startFailed+strings.ReplaceAll(err.Error(), "\n", "; "))
 		return err
 	}
 	fmt.Fprintln(out, addr)

@@ -31,7 +31,7 @@ const (
 // Flags is the eighth byte of a header. All flags belong to DATA.
 type Flags uint8
 
-// The flags of DATA. A peer sends one only to whom it was offered by (SPEC section 3).
+// The flags of DATA. A side sends one only to a peer that offered it (SPEC section 3).
 const (
 	Compressed Flags = 1 << iota // the payload is one zlib stream
 	Fin                          // the sender's direction ends behind this payload

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -66,7 +65,7 @@ type Config struct {
 	Backend Backend
 
 	// Loops is how many event loops serve sockets with Epoll or IOUring; 0 means one for each processor
-	// (GOMAXPROCS).
+	// (GOMAXPROCS), and one for a session that no Listener made.
 	Loops int
 
 	// Socket tunes TCP sockets.
@@ -126,8 +125,8 @@ type Config struct {
 	Compression bool
 
 	// Credentials are sent to servers by what dials, at most 1,024 bytes; nil for none. They go over
-	// loopback and Unix sockets only, unless CredentialsAnywhere; a server that does not check them,
-	// because it speaks the base profile only, is left.
+	// TLS (a *tls.Conn), the loopback, Unix sockets and net.Pipe only, unless CredentialsAnywhere; a server
+	// that does not check them, because it speaks the base profile only, is left.
 	Credentials         []byte
 	CredentialsAnywhere bool
 
@@ -165,14 +164,14 @@ type SocketConfig struct {
 	ReadBuffer   int           // SO_RCVBUF, bytes
 	WriteBuffer  int           // SO_SNDBUF, bytes
 	Nagle        bool          // leave Nagle's algorithm on: no TCP_NODELAY
-	QuickAck     bool          // TCP_QUICKACK, renewed after every read (Epoll)
+	QuickAck     bool          // TCP_QUICKACK, renewed after every read (Epoll, IOUring)
 	NotSentLowat int           // TCP_NOTSENT_LOWAT, bytes: how much may wait in the kernel unsent; 0 means 65,536
 	UserTimeout  time.Duration // TCP_USER_TIMEOUT
 	Backlog      int           // of listen(2)
-	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop
+	ReusePort    bool          // SO_REUSEPORT: a listening socket for each loop; not for Unix sockets
 }
 
-// Timeouts are the deadlines of SPEC section 5. Zero fields mean the defaults given.
+// Timeouts are the deadlines of SPEC section 5. Zero fields mean the defaults given; the most is seven days.
 type Timeouts struct {
 	Keepalive  time.Duration // nothing received: PING, again PING, then the end; 30 s each
 	FirstFrame time.Duration // a peer that connects must send a whole frame; 40 s, 10 s with Authorize
@@ -186,7 +185,7 @@ type Timeouts struct {
 	Idle       time.Duration // a connection must have channels, or it is ended; 0 means never
 }
 
-// coreTimeouts is the same type with the core's internals.
+// core is the same with the core's type.
 func (t Timeouts) core() core.Timeouts {
 	return core.Timeouts{
 		Keepalive: t.Keepalive, FirstFrame: t.FirstFrame, Frame: t.Frame, Stall: t.Stall, Opening: t.Opening,
@@ -208,10 +207,6 @@ func (c *Config) check() error {
 		{"Window", c.Window, maxWindow},
 		{"MaxWindow", c.MaxWindow, maxWindow},
 		{"ConnWindow", c.ConnWindow, maxWindow},
-		{"ConnMemory", int(c.ConnMemory), math.MaxInt},
-		{"Memory", int(c.Memory), math.MaxInt},
-		{"MaxConns", c.MaxConns, math.MaxInt},
-		{"len(Credentials)", len(c.Credentials), codec.MaxCredentials},
 		{"MaxChannels", c.MaxChannels, 1 << 30},
 		{"AcceptBacklog", c.AcceptBacklog, 1 << 20},
 		{"Socket.ReadBuffer", c.Socket.ReadBuffer, 1 << 30},
@@ -223,7 +218,42 @@ func (c *Config) check() error {
 			return fmt.Errorf("engine: Config.%s is %d, not 0 to %d", f.name, f.value, f.max)
 		}
 	}
-	t := &c.Timeouts
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"ConnMemory", c.ConnMemory}, {"Memory", c.Memory}, {"MaxConns", int64(c.MaxConns)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("engine: Config.%s is %d, not 0 or more", f.name, f.value)
+		}
+	}
+	if n := len(c.Credentials); n > codec.MaxCredentials {
+		return fmt.Errorf("engine: Config.Credentials has %d bytes, not at most %d", n, codec.MaxCredentials)
+	}
+	if err := c.Timeouts.check(); err != nil {
+		return err
+	}
+	if t := c.Socket.UserTimeout; t < 0 || t > maxTimeout {
+		return fmt.Errorf("engine: Config.Socket.UserTimeout is %v, not 0 to %v", t, maxTimeout)
+	}
+	switch c.Backend {
+	case Auto, Epoll, IOUring, Net:
+	default:
+		return fmt.Errorf("engine: Config.Backend %q is unknown; there are %s, %s and %s", c.Backend,
+			Epoll, IOUring, Net)
+	}
+	switch {
+	case c.Profile > ExtendedOnly:
+		return fmt.Errorf("engine: Config.Profile %d is unknown", c.Profile)
+	case c.Profile == BaseOnly && (c.Credentials != nil || c.Authorize != nil):
+		return errors.New("engine: the base profile has no credentials")
+	}
+	return nil
+}
+
+// check returns what is wrong with the Timeouts of a Config.
+func (t *Timeouts) check() error {
 	for _, f := range []struct {
 		name  string
 		value time.Duration
@@ -235,17 +265,6 @@ func (c *Config) check() error {
 		if f.value < 0 || f.value > maxTimeout {
 			return fmt.Errorf("engine: Config.Timeouts.%s is %v, not 0 to %v", f.name, f.value, maxTimeout)
 		}
-	}
-	switch c.Backend {
-	case Auto, Epoll, IOUring, Net:
-	default:
-		return fmt.Errorf("engine: Config.Backend %q is unknown", c.Backend)
-	}
-	switch {
-	case c.Profile > ExtendedOnly:
-		return fmt.Errorf("engine: Config.Profile %d is unknown", c.Profile)
-	case c.Profile == BaseOnly && (c.Credentials != nil || c.Authorize != nil):
-		return errors.New("engine: the base profile has no credentials")
 	}
 	return nil
 }

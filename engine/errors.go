@@ -23,8 +23,9 @@ const (
 )
 
 var (
-	// ErrWouldBlock means that a channel's queue has no room for the message. OnWritable follows once
-	// half of the queue is free.
+	// ErrWouldBlock means that a channel's queue has no room for the message, or that memory runs short.
+	// OnWritable follows once there is some again, and at most Config.SendLow bytes wait. CloseWrite and
+	// SetPriority return it while the peer's profile is not known.
 	ErrWouldBlock = errors.New("engine: channel's queue is full")
 
 	// ErrNotRegular means that a file is no regular one: it has no length that could be counted on.

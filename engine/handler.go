@@ -44,7 +44,7 @@ type PressureHandler interface {
 // ConnHandler can be implemented by a Handler that wants to know of connections too.
 type ConnHandler interface {
 	// OnConnect is the first call for a connection, accepted or dialled. For one that has no event loop to
-	// be called on yet (Engine.Client and Server; Dial with Net) it is called before those return.
+	// be called on yet (Engine.Client and Server; Dial with Auto or Net) it is called before those return.
 	OnConnect(c *Conn)
 
 	// OnDisconnect is called when a connection has ended, after OnClose for each of its channels, but for
@@ -89,7 +89,7 @@ type OpenOptions struct {
 	// Priority is the channel's, in both directions; nil means DefaultPriority.
 	Priority *uint8
 
-	// Window fixes the channel's receive window, in bytes, at most 512 MiB; 0 means one that starts at
+	// Window fixes the channel's receive window, in bytes, less than 512 MiB; 0 means one that starts at
 	// Config.Window and grows as it needs to. On a base connection it is 65,536. With less than 1,024 the
 	// peer sends four times a second.
 	Window int

@@ -116,8 +116,7 @@ func (s *Session) Accept(ctx context.Context) (*Stream, error) {
 func (s *Session) Ping(ctx context.Context) (time.Duration, error) { return s.conn.Ping(ctx) }
 
 // Close ends the session and its streams, also those that nobody has accepted. What was written gets a second to
-// leave; then the peer is told.
-// Close waits for all that, for two seconds at most.
+// leave; then the peer is told. Close waits for all that, for two seconds at most.
 func (s *Session) Close() error {
 	s.conn.Close()
 	<-s.gone

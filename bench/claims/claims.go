@@ -36,8 +36,9 @@ func (o *Options) Check() error {
 		return fmt.Errorf("rounds is %d, not 1 to 1,000", o.Rounds)
 	case o.Duration <= 0:
 		return fmt.Errorf("duration is %v, not more than 0", o.Duration)
-	case o.FileBytes < 1:
-		return fmt.Errorf("the file has %d bytes, not 1 or more", o.FileBytes)
+	}
+	if err := bench.CheckFileBytes(o.FileBytes); err != nil {
+		return err
 	}
 	for _, name := range o.Only {
 		if !slices.Contains(Names(), name) {

@@ -71,7 +71,7 @@ func servePeer(in io.Reader, out io.Writer) error {
 
 // measureAll does what the command line says.
 func measureAll(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
+	o, err := parse(args, stdout)
 	if err != nil {
 		return err
 	}
@@ -123,14 +123,14 @@ type detail struct {
 }
 
 // parse reads the command line.
-func parse(args []string, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{Options: bench.Defaults(bench.Echo)}
 	o.FileBytes, o.Settle = bench.Defaults(bench.File).FileBytes, 2*time.Second
 	var v variant // whose numbers take the place of the works' own
 	f := flag.NewFlagSet("peers", flag.ContinueOnError)
-	f.SetOutput(stderr)
+	f.SetOutput(io.Discard) // it would print all flags behind each error
 	work := f.String("work", "urgent", "`names` of works, by comma: "+strings.Join(allWorks, ", ")+"; or all")
-	which := f.String("peers", "", "`names` of peers, by comma; empty means all")
+	which := f.String("peers", "", "`names` of peers, by comma: "+peerNames()+"; empty means all")
 	f.IntVar(&v.conns, "conns", 0, "connections; 0 means as the work has it, for the next two as well")
 	f.IntVar(&v.channels, "channels", 0, "streams on each; work urgent: downloads")
 	f.IntVar(&v.depth, "depth", 0, "messages under way on a stream; work open: opens on a connection")
@@ -149,19 +149,19 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		"of sscd's servers: epoll, io_uring or net; empty means the usual one")
 	f.Int64Var(&o.FileBytes, "file-bytes", o.FileBytes, "work file: how long the file is")
 	f.StringVar(&o.json, "json", "", "`file` for all rounds as well")
-	if err := f.Parse(args); err != nil {
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, "usage: peers [flags]\n"+
+			"measures the same works with sscd and with others, each in processes of its own\n\n")
+		f.SetOutput(stdout)
+		f.PrintDefaults()
+	}
+	if err != nil {
 		return nil, err
 	}
-	if f.NArg() > 0 || o.rounds < 1 || v.conns < 0 || v.channels < 0 || v.depth < 0 || o.patience <= 0 {
-		return nil, fmt.Errorf("no rounds, or less than nothing, or arguments %q, of which there are none", f.Args())
-	}
-	if o.window != 0 && (o.window < minWindow || o.window > maxWindow) {
-		return nil, fmt.Errorf("window is %d, not %d to %d", o.window, minWindow, maxWindow)
-	}
-	if err := o.Check(); err != nil {
+	if err := o.check(v, f.Args()); err != nil {
 		return nil, err
 	}
-	var err error
 	if o.variants, err = variantsOf(*work, v.into); err != nil {
 		return nil, err
 	}
@@ -176,11 +176,48 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	return o, err
 }
 
+// check returns what is wrong with the numbers of a command line, of which v has some, and with its arguments.
+func (o *options) check(v variant, args []string) error {
+	server := bench.ServerConfig{
+		Backend: engine.Backend(o.settings.Backend), Socket: engine.SocketConfig{WriteBuffer: o.settings.SendBuffer},
+	}
+	switch {
+	case len(args) > 0:
+		return fmt.Errorf("there are no arguments to take, and not %q", args[0])
+	case o.rounds < 1:
+		return fmt.Errorf("rounds is %d, not 1 or more", o.rounds)
+	case o.patience <= 0:
+		return fmt.Errorf("patience is %v, not more than 0", o.patience)
+	case o.Settle < 0:
+		return fmt.Errorf("settle is %v, less than 0", o.Settle)
+	case o.window != 0 && (o.window < minWindow || o.window > maxWindow):
+		return fmt.Errorf("window is %d, not %d to %d", o.window, minWindow, maxWindow)
+	}
+	whole := o.Options // with what the works have for the numbers that are not there
+	whole.Conns, whole.Channels = cmp.Or(v.conns, whole.Conns), cmp.Or(v.channels, whole.Channels)
+	whole.Depth = cmp.Or(v.depth, whole.Depth)
+	for _, err := range []error{whole.Check(), bench.CheckFileBytes(o.FileBytes), server.Check()} {
+		if err != nil {
+			return err
+		}
+	}
+	return bench.Writable(o.json)
+}
+
 // into gives another variant the numbers that are there.
 func (v variant) into(to *variant) {
 	to.conns = cmp.Or(v.conns, to.conns)
 	to.channels = cmp.Or(v.channels, to.channels)
 	to.depth = cmp.Or(v.depth, to.depth)
+}
+
+// peerNames are the names of all peers.
+func peerNames() string {
+	var names []string
+	for _, p := range peers() {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // choose returns the peers of these names; of none, all.
@@ -193,7 +230,7 @@ func choose(names []string) ([]named, error) {
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(n named) bool { return n.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("no peer %q", name)
+			return nil, fmt.Errorf("no peer %q; there are %s", name, peerNames())
 		}
 		chosen = append(chosen, all[i])
 	}

@@ -166,11 +166,14 @@ func (p *pieces) Read([]byte) (int, error) {
 }
 
 func TestWrongCommandLines(t *testing.T) {
-	for _, line := range []string{
-		"--work rest", "--peers yamux,nobody", "--rounds 0", "--channels -1", "--window 1", "more", "--what",
+	for line, want := range map[string]string{
+		"--work rest": `no work "rest"`, "--peers yamux,nobody": `no peer "nobody"; there are sscd, `, "--rounds 0": "rounds is 0",
+		"--channels -1": "channels is -1", "--window 1": "window is 1", "more": `"more"`, "--what": "-what",
+		"--backend pigeon": `"pigeon" is unknown`, "--settle -1s": "settle is -1s", "--json no/such/place": "no/such/place",
+		"--file-bytes 0": "0 bytes",
 	} {
-		if _, err := parse(strings.Fields(line), t.Output()); err == nil {
-			t.Errorf("%s: no error", line)
+		if _, err := parse(strings.Fields(line), t.Output()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", line, err, want)
 		}
 	}
 }

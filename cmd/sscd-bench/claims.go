@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"io"
 	"strings"
 
@@ -11,9 +10,13 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// claimsUsage is what it says about itself.
+const claimsUsage = `sscd-bench claims [flags]
+measures what the Single-Socket Channel pattern promises, beside a connection per conversation`
+
 // claim is sscd-bench claims.
 func claim(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench claims", flag.ContinueOnError)
+	f := flags.New(claimsUsage)
 	o := claims.Defaults()
 	f.IntVar(&o.Conversations, "conversations", o.Conversations,
 		"channels of our one connection, and connections of the other")
@@ -22,7 +25,7 @@ func claim(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.Int64Var(&o.FileBytes, "file-bytes", o.FileBytes, "claim zerocopy: how long the file is, in `bytes`")
 	only := f.String("only", "", "`names`, by comma, of "+strings.Join(claims.Names(), ", ")+"; empty means all")
 	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
@@ -35,7 +38,7 @@ func claim(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}
-	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*claims.Report, error) {
+	res, err := measured(stderr, *jsonFile, func(p bench.Program, progress bench.Progress) (*claims.Report, error) {
 		return claims.Measure(ctx, o, p, progress)
 	})
 	if err != nil {

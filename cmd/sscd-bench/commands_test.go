@@ -39,7 +39,7 @@ func sscdBench(line ...string) (stdout, stderr string, err error) {
 // suiteFile measures a little and returns the file of results.
 func suiteFile(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "suite.json")
+	file := filepath.Join(t.TempDir(), "made", "suite.json")
 	out, bad, err := sscdBench("suite", "--out", file, "--only", "open,echo-1x100x16", "--rounds", "2",
 		"--duration", "20ms", "--warmup", "1ms")
 	if err != nil || !strings.HasPrefix(out, fmt.Sprintf("%s: %d rows\n", file, 2*len(engine.Backends()))) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 
@@ -11,16 +10,21 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// compareUsage is what it says about itself.
+const compareUsage = `sscd-bench compare [flags] OLD NEW
+tells what is significantly better or worse in one file of results than in another
+Exit status 1 says that something is worse, or that a file could not be read.`
+
 // runCompare is the command compare.
 func runCompare(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench compare OLD NEW", flag.ContinueOnError)
+	f := flags.New(compareUsage)
 	o := compare.Defaults()
 	threshold := f.Float64("threshold", 100*o.Threshold, "`percent` by which a median must be worse for exit status 1")
 	f.Float64Var(&o.Alpha, "alpha", o.Alpha, "differences that chance makes as often as this do not count")
 	asJSON := f.Bool("json", false, "write JSON")
 	asBenchfmt := f.Bool("benchfmt", false, "write the figures for benchstat: of one file, or of two for\n"+
 		"benchstat -col results")
-	files, err := flags.ParseMixed(f, args, stderr)
+	files, err := flags.ParseMixed(f, args, stdout)
 	if err != nil {
 		return err
 	}
@@ -28,8 +32,11 @@ func runCompare(_ context.Context, args []string, stdout, stderr io.Writer) erro
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}
-	if n := len(files); n != 2 && !(n == 1 && *asBenchfmt) || *asJSON && *asBenchfmt {
-		return flags.Usage("it takes two files of results, the old and the new one, and one kind of output")
+	if n := len(files); n != 2 && !(n == 1 && *asBenchfmt) {
+		return flags.Usage("compare takes two files of results, the old and the new one")
+	}
+	if *asJSON && *asBenchfmt {
+		return flags.Usage("compare writes --json or --benchfmt, not both")
 	}
 	var results []*bench.Results
 	for _, file := range files {

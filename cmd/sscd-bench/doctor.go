@@ -2,18 +2,26 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/sscd-io/sscd/bench/doctor"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// maxWanted bounds connections and channels, so that what they come to is a number still.
+const maxWanted = 1 << 30
+
+// doctorUsage is what it says about itself.
+const doctorUsage = `sscd-bench doctor [flags]
+tells which limits of this system are too low for so many connections, and what mends them
+Exit status 1 says that there are any.`
+
 // examine is sscd-bench doctor.
 func examine(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench doctor", flag.ContinueOnError)
+	f := flags.New(doctorUsage)
 	var w doctor.Want
 	line := rate(1e9 / 8)
 	f.IntVar(&w.Conns, "conns", 1000, "connections wanted of one process")
@@ -27,21 +35,25 @@ func examine(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	f.BoolVar(&w.Dials, "dials", true,
 		"this system makes the connections too, as sscd-bench does; =false for a server alone")
 	jsonFile := f.String("json", "", "`file` for the findings as well; - means standard output, and no table")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
 	for _, v := range []struct {
-		name string
-		n    int
-		low  int
+		name    string
+		n       int
+		low, up int
 	}{
-		{"conns", w.Conns, 1}, {"channels", w.Channels, 1}, {"latency", int(w.RTT), 0}, {"backlog", w.Backlog, 0},
-		{"rcvbuf", w.ReadBuf, 0}, {"sndbuf", w.WriteBuf, 0},
+		{"conns", w.Conns, 1, maxWanted}, {"channels", w.Channels, 1, maxWanted},
+		{"backlog", w.Backlog, 0, math.MaxInt32}, {"rcvbuf", w.ReadBuf, 0, math.MaxInt32},
+		{"sndbuf", w.WriteBuf, 0, math.MaxInt32},
 	} {
-		if v.n < v.low || v.n > 1<<40 {
-			return flags.Usage("%s is %d, not %d or more", v.name, v.n, v.low)
+		if v.n < v.low || v.n > v.up {
+			return flags.Usage("%s is %d, not %d to %d", v.name, v.n, v.low, v.up)
 		}
+	}
+	if w.RTT < 0 || w.RTT > time.Hour {
+		return flags.Usage("latency is %v, not 0 to 1h", w.RTT)
 	}
 	if len(rest) > 0 {
 		return flags.Usage("doctor takes no arguments, not %q", rest[0])

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"io"
 	"time"
 
@@ -11,9 +10,13 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// limitsUsage is what it says about itself.
+const limitsUsage = `sscd-bench limits [flags]
+computes what a line lets one connection do at most; --check measures it too`
+
 // limit is sscd-bench limits.
 func limit(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench limits", flag.ContinueOnError)
+	f := flags.New(limitsUsage)
 	var l limits.Line
 	bandwidth, loss := rate(1e9/8), percent(0)
 	f.Var(&bandwidth, "bandwidth", "`rate` of the line, packets' headers included: B")
@@ -28,7 +31,7 @@ func limit(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		"with a loss also on a TUN device, which needs root or user namespaces")
 	duration := f.Duration("duration", 2*time.Second, "of each of the downloads that --check makes")
 	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
@@ -46,9 +49,10 @@ func limit(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if !*check {
 		return write(theory, theory, *jsonFile, stdout)
 	}
-	checked, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*limits.Checked, error) {
+	measure := func(p bench.Program, progress bench.Progress) (*limits.Checked, error) {
 		return checkLimits(ctx, theory, *duration, p, progress)
-	})
+	}
+	checked, err := measured(stderr, *jsonFile, measure)
 	if err != nil {
 		return err
 	}

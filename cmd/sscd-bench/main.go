@@ -1,6 +1,7 @@
 // Command sscd-bench measures a server of channels. Without arguments it starts one of its own and
 // measures the echo of short messages over one connection. Its first argument may name a command: suite measures
-// the standard matrix, report makes a page of what was measured, compare tells which of two is better.
+// the standard matrix, report makes a page of what was measured, compare tells which of two is better; --help lists
+// them all.
 package main
 
 import (
@@ -12,13 +13,18 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/sscd-io/sscd/bench"
 	"github.com/sscd-io/sscd/bench/claims"
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
+
+// usage is what sscd-bench says about itself.
+const usage = `sscd-bench [flags]
+       sscd-bench COMMAND [flags]
+measures a server in one of twelve modes, in a process of its own unless --addr says where there is one; without flags
+the echo of short messages over one connection.`
 
 func main() {
 	if process := claims.Process(os.Args[1:]); process != nil {
@@ -46,15 +52,15 @@ func main() {
 
 // run is sscd-bench without a process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
+	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stderr, "commands, each with --help: %s\n", strings.Join(commandNames(), ", "))
+		commandHelp(stdout)
 	}
 	if err != nil {
 		return err
 	}
 	all := bench.NewResults(append([]string{"sscd-bench"}, args...))
-	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (bench.Report, error) {
+	res, err := measured(stderr, o.json, func(p bench.Program, progress bench.Progress) (bench.Report, error) {
 		return o.measure(ctx, p, progress)
 	})
 	if err != nil {
@@ -65,8 +71,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return write(all, res, o.json, stdout)
 }
 
-// measured measures with this program as the other processes, and a bar that tells how far that is.
-func measured[T any](stderr io.Writer, measure func(bench.Program, bench.Progress) (T, error)) (res T, err error) {
+// measured measures, if the result can be written, with this program as the other processes, and a bar that tells how
+// far that is.
+func measured[T any](
+	stderr io.Writer, jsonFile string, measure func(bench.Program, bench.Progress) (T, error),
+) (res T, err error) {
+	if err := bench.Writable(jsonFile); err != nil {
+		return res, err
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		return res, err

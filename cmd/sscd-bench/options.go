@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -19,9 +20,9 @@ type options struct {
 }
 
 // parse reads the command line.
-func parse(args []string, stderr io.Writer) (*options, error) {
+func parse(args []string, stdout io.Writer) (*options, error) {
 	o := &options{Options: bench.Defaults(bench.Echo)}
-	f := flag.NewFlagSet("sscd-bench", flag.ContinueOnError)
+	f := flags.New(usage)
 	f.StringVar(&o.Addr, "addr", "", "`address` of the server; empty means one of our own")
 	f.StringVar((*string)(&o.Mode), "mode", string(o.Mode),
 		"echo, upload, download, open or idle; or a comparison: rtt, flood, stall, urgent, fair, file\n"+
@@ -57,12 +58,12 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	var server engine.Config
 	flags.Limits(f, &server)          // of our own server; compression and the window are for both sides
 	flags.Socket(f, &o.server.Socket) // of both sides
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return nil, err
 	}
 	if len(rest) > 0 {
-		return nil, flags.Usage("no arguments are taken, not %q", rest[0])
+		return nil, flags.Usage("%q is none of the commands, which come first: %s", rest[0], commandNames())
 	}
 	given := make(map[string]bool)
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -78,6 +79,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		o.Client.Backend = bench.ClientBackend(o.Conns)
 	}
 	if err := o.Check(); err != nil {
+		return nil, flags.UsageError{Err: err}
+	}
+	if err := o.server.Check(); err != nil {
 		return nil, flags.UsageError{Err: err}
 	}
 	return o, nil
@@ -115,7 +119,7 @@ func (o *options) lists(rtts, floods string) error {
 		for s := range strings.SplitSeq(rtts, ",") {
 			d, err := time.ParseDuration(strings.TrimSpace(s))
 			if err != nil {
-				return err
+				return fmt.Errorf("rtts: %w", err)
 			}
 			o.RTTs = append(o.RTTs, d)
 		}

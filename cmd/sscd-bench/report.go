@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,18 +11,22 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// reportUsage is what it says about itself.
+const reportUsage = `sscd-bench report [flags] FILE...
+makes a page, plots and tables of results`
+
 // runReport is the command report.
 func runReport(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench report FILES", flag.ContinueOnError)
+	f := flags.New(reportUsage)
 	html := f.String("o", "", "`file` for the page; report.html if nothing else is wanted; - means standard output")
 	svgs := f.String("svg", "", "`directory` for the plots, each an SVG file")
 	markdown := f.String("markdown", "", "`file` for the tables; - means standard output")
-	files, err := flags.ParseMixed(f, args, stderr)
+	files, err := flags.ParseMixed(f, args, stdout)
 	if err != nil {
 		return err
 	}
 	if len(files) == 0 {
-		return flags.Usage("it takes files of results, as suite, --json and bench/peers write them")
+		return flags.Usage("report takes files of results, as suite, --json and bench/peers write them")
 	}
 	if *html == "" && *svgs == "" && *markdown == "" {
 		*html = "report.html"

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"io"
 	"strings"
 
@@ -10,9 +9,13 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// scaleUsage is what it says about itself.
+const scaleUsage = `sscd-bench scale [flags]
+measures memory and echo while channels and connections grow by steps of ten`
+
 // scale is sscd-bench scale.
 func scale(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench scale", flag.ContinueOnError)
+	f := flags.New(scaleUsage)
 	o := bench.ScaleDefaults()
 	kinds := f.String("kinds", strings.Join(o.Kinds, ","), "`names` of what to scale, by comma")
 	f.IntVar(&o.Channels, "channels", o.Channels, "kinds channels, streams (a million): up to how many, in one process")
@@ -24,7 +27,7 @@ func scale(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "before it")
 	f.IntVar(&o.Rounds, "rounds", o.Rounds, "of each step; of kind churn 3 at least")
 	jsonFile := f.String("json", "", "`file` for the results as well; - means standard output, and no table")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
@@ -36,7 +39,7 @@ func scale(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return flags.UsageError{Err: err}
 	}
 	results := bench.NewResults(append([]string{"sscd-bench", "scale"}, args...))
-	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*bench.ScaleResult, error) {
+	res, err := measured(stderr, *jsonFile, func(p bench.Program, progress bench.Progress) (*bench.ScaleResult, error) {
 		return bench.MeasureScale(ctx, o, p, progress)
 	})
 	if err != nil {

@@ -15,10 +15,14 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// suiteUsage is what it says about itself.
+const suiteUsage = `sscd-bench suite [flags]
+measures all that matters, in turn, into one file of results: ten minutes, with --quick one`
+
 // runSuite is the command suite.
 func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench suite", flag.ContinueOnError)
-	out := f.String("out", ".", "directory of the results, or their `file`, which ends in .json")
+	f := flags.New(suiteUsage)
+	out := f.String("out", ".", "directory of the results, or their `file`, which ends in .json; made if need be")
 	only := f.String("only", "", "`names` of measurements or modes, by comma; empty means all:\n"+
 		wrapped(suite.Names(), 90))
 	quick := f.Bool("quick", false, "2 rounds of 300ms, without a million channels: to try it out, not to cite")
@@ -26,12 +30,12 @@ func runSuite(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	rounds := f.Int("rounds", standard.Rounds, "of everything, in turn")
 	duration := f.Duration("duration", standard.Duration, "of what is measured in a round")
 	warmup := f.Duration("warmup", standard.Warmup, "before it")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
-		return flags.Usage("no arguments are taken, not %q", rest[0])
+		return flags.Usage("suite takes no arguments, not %q", rest[0])
 	}
 	o := suite.Defaults(*quick)
 	f.Visit(func(given *flag.Flag) {
@@ -62,10 +66,10 @@ func measureSuite(ctx context.Context, o suite.Options, args []string, out strin
 	results := bench.NewResults(append([]string{"sscd-bench", "suite"}, args...))
 	file := out
 	if filepath.Ext(out) != ".json" {
-		if err := os.MkdirAll(out, 0o777); err != nil {
-			return err
-		}
 		file = filepath.Join(out, "suite-"+results.When.Format("2006-01-02T150405Z")+".json")
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return err
 	}
 	if err := results.WriteFile(file); err != nil { // now, not in ten minutes
 		return err

@@ -21,7 +21,26 @@ func call(args ...string) (out, said string, err error) {
 
 func TestMistakesInCommandLines(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
-		{"doctor --conns 0", "conns is 0, not 1 or more"},
+		{"dance", `"dance" is none of the commands`},
+		{"--backend carrier-pigeon", `Backend "carrier-pigeon" is unknown`},
+		{"--client-backend carrier-pigeon", `Backend "carrier-pigeon" is unknown`},
+		{"--loops -1", "Loops is -1"},
+		{"--sndbuf -1", "WriteBuffer is -1"},
+		{"--conns 99999999999", "conns is 99999999999, not 1 to"},
+		{"--channels 99999999999", "channels is 99999999999, not 1 to"},
+		{"--channels 1000000 --depth 1000000", "1000000000000 messages under way"},
+		{"--rate 99999999999", "rate is 99999999999, not 0 to"},
+		{"--mode rtt --rtts soon", "rtts: "},
+		{"--mode file --file-bytes 99999999999999", "not 1 to"},
+		{"scale --conns 0", "conns is 0, not 1 to"},
+		{"scale --size 99999", "size is 99999, not 1 to 16384"},
+		{"scale --under 0", "under is 0, not 1 to"},
+		{"scale --duration 0s", "duration is 0s"},
+		{"claims --file-bytes 99999999999999", "not 1 to"},
+		{"compare a b --json --benchfmt", "not both"},
+		{"doctor --conns 0", "conns is 0, not 1 to"},
+		{"doctor --conns 99999999999999", "conns is 99999999999999, not 1 to"},
+		{"doctor --latency -1s", "latency is -1s"},
 		{"doctor --bandwidth 7", "it needs a unit"},
 		{"doctor now", `doctor takes no arguments, not "now"`},
 		{"limits --loss 2", "is no part of packets"},
@@ -47,10 +66,17 @@ func TestMistakesInCommandLines(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for name := range commands {
-		_, said, err := call(name, "--help")
-		if !errors.Is(err, flag.ErrHelp) || !strings.Contains(said, "usage of sscd-bench "+name) {
-			t.Errorf("%s --help: error %v, said %q", name, err, said)
+	all, said, err := call("help")
+	if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(all, "usage: sscd-bench [flags]\n") || said != "" {
+		t.Errorf("help: error %v, said %q, wrote\n%s", err, said, all)
+	}
+	for _, c := range commands {
+		out, said, err := call(c.name, "--help")
+		if !errors.Is(err, flag.ErrHelp) || !strings.HasPrefix(out, "usage: sscd-bench "+c.name+" [flags]") || said != "" {
+			t.Errorf("%s --help: error %v, said %q, wrote\n%s", c.name, err, said, out)
+		}
+		if !strings.Contains(all, "\n  "+c.name) {
+			t.Errorf("help does not name %s", c.name)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"io"
 	"strings"
 	"time"
@@ -12,9 +11,13 @@ import (
 	"github.com/sscd-io/sscd/cmd/internal/flags"
 )
 
+// tuneUsage is what it says about itself.
+const tuneUsage = `sscd-bench tune [flags]
+searches for flags of the server that beat its defaults on this system`
+
 // tuneServer is sscd-bench tune.
 func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd-bench tune", flag.ContinueOnError)
+	f := flags.New(tuneUsage)
 	o := tune.Options{Bench: bench.Defaults(bench.Echo), Goal: tune.Rate}
 	f.StringVar((*string)(&o.Bench.Mode), "mode", string(o.Bench.Mode), "echo, upload, download or open")
 	f.IntVar(&o.Bench.Conns, "conns", o.Bench.Conns, "connections")
@@ -28,7 +31,7 @@ func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	f.DurationVar(&o.Budget, "budget", time.Minute, "time for all")
 	only := f.String("only", "", "`flags` to try, by comma, of "+strings.Join(tune.Knobs(), ", ")+"; empty means all")
 	jsonFile := f.String("json", "", "`file` for the result as well; - means standard output, and no table")
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func tuneServer(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err := o.Check(); err != nil {
 		return flags.UsageError{Err: err}
 	}
-	res, err := measured(stderr, func(p bench.Program, progress bench.Progress) (*tune.Report, error) {
+	res, err := measured(stderr, *jsonFile, func(p bench.Program, progress bench.Progress) (*tune.Report, error) {
 		return tune.Tune(ctx, o, p, progress)
 	})
 	if err != nil {

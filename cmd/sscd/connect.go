@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -14,20 +13,29 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
+// connectUsage is what sscd connect says about itself.
+const connectUsage = `sscd connect [flags] ADDR [TARGET]
+opens a channel, sends it what standard input has, and writes what comes from it to standard output. TARGET says what
+it is for: of sscd serve echo, discard or source:N (N bytes); without one, echo. For files there is sscd get.`
+
 // connect copies standard input to a channel, and what comes from it to standard output.
-func connect(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd connect", flag.ContinueOnError)
+func connect(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
+	f := flags.New(connectUsage)
 	timeout := f.Duration("timeout", 10*time.Second, "to connect, and to open the channel")
 	wait := f.Duration("wait", time.Second,
 		"after the end of input, close when nothing came for so long; for peers that can't be told of that end")
 	credentials := flags.Credentials(f)
 	compress := f.Bool("compress", false, "compress what is sent, if the server offers it, and let it do the same")
-	rest, err := flags.Parse(f, args, stderr)
-	if err != nil {
+	rest, err := flags.ParseMixed(f, args, stdout)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(rest) < 1 || len(rest) > 2 {
-		return flags.Usage("connect takes an address and a target")
+	case len(rest) < 1 || len(rest) > 2:
+		return flags.Usage("connect takes an address, and a target if it is not the usual one")
+	case *timeout <= 0:
+		return flags.Usage("--timeout is %v, not more than 0", *timeout)
+	case *wait < 0:
+		return flags.Usage("--wait is %v, less than 0", *wait)
 	}
 	target := ""
 	if len(rest) == 2 {

@@ -78,6 +78,7 @@ func TestCredentials(t *testing.T) {
 		return path
 	}
 	good, same, bad := file("good", "open sesame\n"), file("same", "open sesame"), file("bad", "open barley\n")
+	long := file("long", strings.Repeat("sesame ", 200))
 	eachBackend(t, func(t *testing.T, backend string) {
 		_, addr := serve(t, "--backend", backend, "--credentials-file", good)
 		sent := noise(1000)
@@ -86,6 +87,7 @@ func TestCredentials(t *testing.T) {
 		}
 		connect(t, nil, "--credentials-file", bad, addr).wantComplaint(1, "UNAUTHORIZED")
 		connect(t, nil, addr).wantComplaint(1, "UNAUTHORIZED")
+		connect(t, nil, "--credentials-file", long, addr).wantComplaint(1, "has 1400 bytes, not at most 1024")
 	})
 }
 

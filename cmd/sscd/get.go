@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/sscd-io/sscd/cmd/internal/flags"
@@ -25,9 +25,13 @@ type download struct {
 // getWindow is what may be under way of a file from the start, in bytes.
 const getWindow = 1 << 20
 
+// getUsage is what sscd get says about itself.
+const getUsage = `sscd get [flags] ADDR PATH
+fetches the file PATH, with slashes and relative to the directory, from a server that was given --files.`
+
 // get fetches a file from a server.
 func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd get", flag.ContinueOnError)
+	f := flags.New(getUsage)
 	var d download
 	name := f.String("o", "",
 		"`file` to write; - is standard output, and by default it is called as on the server. It is FILE.part while "+
@@ -39,7 +43,7 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	quiet := f.Bool("q", false, "show no progress; it is shown on terminals only")
 	timeout := f.Duration("timeout", 10*time.Second, "to connect, and to open the channel")
 	credentials := flags.Credentials(f)
-	rest, err := parseMixed(f, args, stderr)
+	rest, err := flags.ParseMixed(f, args, stdout)
 	if err != nil {
 		return err
 	}
@@ -51,6 +55,10 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		*name = path.Base(d.path)
 	}
 	switch {
+	case slices.Contains([]string{".", "..", "/"}, path.Base(d.path)):
+		return flags.Usage("%q is no path of a file", d.path)
+	case *timeout <= 0:
+		return flags.Usage("--timeout is %v, not more than 0", *timeout)
 	case d.part.From < 0 || d.part.Length < 0:
 		return flags.Usage("--offset and --length are not negative")
 	case d.resume && d.part != file.Range{}:
@@ -79,17 +87,6 @@ func get(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.Join(err, d.out.abandon())
 	}
 	return d.out.finish()
-}
-
-// parseMixed parses flags also behind and between other arguments.
-func parseMixed(f *flag.FlagSet, args []string, stderr io.Writer) (rest []string, err error) {
-	for {
-		args, err = flags.Parse(f, args, stderr)
-		if err != nil || len(args) == 0 {
-			return rest, err
-		}
-		rest, args = append(rest, args[0]), args[1:]
-	}
 }
 
 // run transfers the file. dialing bounds the wait for the server's answer.

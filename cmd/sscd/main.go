@@ -47,9 +47,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	switch args[0] {
 	case "serve":
-		return serve(ctx, args[1:], stderr)
+		return serve(ctx, args[1:], stdout, stderr)
 	case "connect":
-		return connect(ctx, args[1:], stdin, stdout, stderr)
+		return connect(ctx, args[1:], stdin, stdout)
 	case "get":
 		return get(ctx, args[1:], stdout, stderr)
 	case "help", "-h", "-help", "--help":

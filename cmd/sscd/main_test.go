@@ -70,11 +70,18 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		{"serve --memory lots", "-memory"},
 		{"serve --base=maybe", "-base"},
 		{"connect", "address"},
+		{"serve --listen=", "--listen needs an address"},
+		{"serve --nodelay=maybe", "-nodelay: it is neither true nor false"},
+		{"serve --user-timeout -1s", "UserTimeout is -1s"},
 		{"connect a b c", "address"},
+		{"connect a --timeout -1s", "--timeout is -1s"},
+		{"connect a --wait -1s", "--wait is -1s"},
 		{"connect --no-such-flag a", "-no-such-flag"},
 		{"serve --max-files -1", "--max-files"},
 		{"get a", "a path"},
 		{"get a b c", "a path"},
+		{"get a /", `"/" is no path of a file`},
+		{"get a b --timeout 0s", "--timeout is 0s"},
 		{"get a b --no-such-flag", "-no-such-flag"},
 		{"get --offset -1 a b", "negative"},
 		{"get -C --length 1 a b", "resumed"},
@@ -91,11 +98,16 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 			t.Errorf("sscd %v says:\n%s", args, said)
 		}
 	}
-	for _, args := range []string{"help", "serve --help", "connect --help", "get --help"} {
+	// Who asks for help can have it on paper.
+	for args, want := range map[string]string{
+		"help": "usage: sscd serve [flags]\n", "serve --help": "usage: sscd serve [flags]\nserves",
+		"connect --help": "usage: sscd connect [flags] ADDR [TARGET]\nopens",
+		"get a --help":   "usage: sscd get [flags] ADDR PATH\nfetches",
+	} {
 		p := start(t, nil, sscd, strings.Fields(args)...)
 		p.wantStatus(0)
-		if said := p.stdout.String() + p.stderr.String(); !strings.HasPrefix(said, "usage") {
-			t.Errorf("sscd %s says:\n%s", args, said)
+		if said := p.stdout.String(); !strings.HasPrefix(said, want) || p.stderr.String() != "" {
+			t.Errorf("sscd %s says:\n%s%s", args, said, p.stderr.String())
 		}
 	}
 }

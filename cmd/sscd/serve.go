@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -16,9 +15,14 @@ import (
 // defaultAddr is where sscd serves.
 const defaultAddr = "127.0.0.1:21331"
 
+// serveUsage is what sscd serve says about itself.
+const serveUsage = `sscd serve [flags]
+serves the targets echo, discard and source:N, and with --files file:PATH, until SIGTERM or SIGINT; then channels may
+end (--drain). A second signal ends it at once.`
+
 // serve serves until ctx is done, then lets channels end.
-func serve(ctx context.Context, args []string, stderr io.Writer) error {
-	f := flag.NewFlagSet("sscd serve", flag.ContinueOnError)
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	f := flags.New(serveUsage)
 	cfg := engine.Config{Logger: slog.New(slog.NewTextHandler(stderr, nil))}
 	addr := f.String("listen", defaultAddr, "`address` to listen on: host:port, or the path of a Unix socket")
 	insecure := f.Bool("insecure", false, "allow an address that is not loopback, in clear text")
@@ -34,12 +38,15 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	credentials := flags.Credentials(f)
 	flags.Limits(f, &cfg)
 	flags.Socket(f, &cfg.Socket)
-	rest, err := flags.Parse(f, args, stderr)
+	rest, err := flags.Parse(f, args, stdout)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
 		return flags.Usage("serve takes no arguments, not %q", rest[0])
+	}
+	if *addr == "" {
+		return flags.Usage("--listen needs an address") // the engine would take none for all of them
 	}
 	if !*insecure && !isLoopback(*addr) {
 		return flags.Usage("%s is not a loopback address, and nothing is encrypted: --insecure allows it", *addr)

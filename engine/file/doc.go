@@ -16,6 +16,6 @@
 // may be had another time. Nothing outside the directory is to be had, not by "..", nor by a symbolic link that leads
 // out. What a client sends on the channel is dropped.
 //
-// The package is built on the engine's API alone, and serves next to other handlers: see Handler.Serves. It is not
+// The package is built on the engine's API alone, and serves next to other handlers: see [Serves]. It is not
 // for files that somebody writes to meanwhile; one that becomes shorter ends its channels with engine.Internal.
 package file

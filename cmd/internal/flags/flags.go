@@ -24,6 +24,13 @@ func (e UsageError) Unwrap() error { return e.Err }
 // Usage returns a UsageError.
 func Usage(format string, args ...any) error { return UsageError{Err: fmt.Errorf(format, args...)} }
 
+// New returns the flags of a command. Its usage is how it is called, and in the lines that follow what it does.
+func New(usage string) *flag.FlagSet {
+	f := flag.NewFlagSet(usage, flag.ContinueOnError)
+	f.SetOutput(io.Discard) // the package prints errors, and the whole usage behind each
+	return f
+}
+
 // Socket adds the flags that tune sockets.
 func Socket(f *flag.FlagSet, s *engine.SocketConfig) {
 	const zero = "; 0 means the system's default"
@@ -32,12 +39,20 @@ func Socket(f *flag.FlagSet, s *engine.SocketConfig) {
 	f.IntVar(&s.NotSentLowat, "notsent-lowat", 0, "TCP_NOTSENT_LOWAT in `bytes`, waiting in the kernel; 0 means 65,536")
 	f.DurationVar(&s.UserTimeout, "user-timeout", 0, "TCP_USER_TIMEOUT"+zero)
 	f.BoolVar(&s.QuickAck, "quickack", false, "TCP_QUICKACK")
-	f.BoolFunc("nodelay", "TCP_NODELAY; --nodelay=false leaves Nagle's algorithm on (default true)",
-		func(v string) error {
-			on, err := strconv.ParseBool(v)
-			s.Nagle = !on
-			return err
-		})
+	boolFunc(f, "nodelay", "TCP_NODELAY; --nodelay=false leaves Nagle's algorithm on (default true)",
+		func(on bool) { s.Nagle = !on })
+}
+
+// boolFunc adds a flag that is true or false, and calls set with what it is.
+func boolFunc(f *flag.FlagSet, name, usage string, set func(on bool)) {
+	f.BoolFunc(name, usage, func(v string) error {
+		on, err := strconv.ParseBool(v)
+		if err != nil {
+			return errors.New("it is neither true nor false")
+		}
+		set(on)
+		return nil
+	})
 }
 
 // Limits adds the flags that bound what a server gives its peers, and those of the protocol.
@@ -49,13 +64,11 @@ func Limits(f *flag.FlagSet, c *engine.Config) {
 	f.IntVar(&c.MaxWindow, "max-window", 0, "`bytes` to which the window of a channel may grow; 0 means 16 MiB")
 	f.IntVar(&c.ConnWindow, "conn-window", 0,
 		"`bytes` that may be under way to this side on a connection at its start; 0 means 512 KiB")
-	f.IntVar(&c.FrameSize, "frame-size", 0, "`bytes` of the longest payload sent; 0 means 16,384, of files 65,536")
-	f.BoolFunc("base", "speak the base profile only", func(v string) error {
-		on, err := strconv.ParseBool(v)
+	f.IntVar(&c.FrameSize, "frame-size", 0, "`bytes` of the longest payload sent; 0 means 16,384, of files 61,440")
+	boolFunc(f, "base", "speak the base profile only", func(on bool) {
 		if c.Profile = engine.Negotiate; on {
 			c.Profile = engine.BaseOnly
 		}
-		return err
 	})
 	f.BoolVar(&c.StrictPriority, "strict", false,
 		"send data of lower priorities only while there is none of higher ones")
@@ -79,13 +92,19 @@ func ReadCredentials(file string) ([]byte, error) {
 	if b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")); len(b) == 0 {
 		return nil, fmt.Errorf("reading the credentials: %s is empty", file)
 	}
+	if len(b) > maxCredentials {
+		return nil, fmt.Errorf("reading the credentials: %s has %d bytes, not at most %d", file, len(b), maxCredentials)
+	}
 	return b, nil
 }
 
+// maxCredentials is what clients can send, in bytes (SPEC section 3).
+const maxCredentials = 1024
+
 // ParseMixed is Parse for commands whose flags may stand behind their arguments, too.
-func ParseMixed(f *flag.FlagSet, args []string, stderr io.Writer) (rest []string, err error) {
+func ParseMixed(f *flag.FlagSet, args []string, stdout io.Writer) (rest []string, err error) {
 	for {
-		left, err := Parse(f, args, stderr)
+		left, err := Parse(f, args, stdout)
 		if err != nil || len(left) == 0 {
 			return rest, err
 		}
@@ -96,15 +115,13 @@ func ParseMixed(f *flag.FlagSet, args []string, stderr io.Writer) (rest []string
 	}
 }
 
-// Parse parses the flags of a command and returns its other arguments. Asked for help, it prints that
-// and returns flag.ErrHelp; any other error is a UsageError.
-func Parse(f *flag.FlagSet, args []string, stderr io.Writer) ([]string, error) {
-	f.Init(f.Name(), flag.ContinueOnError)
-	f.SetOutput(io.Discard) // the package prints errors, and the whole usage behind each
+// Parse parses the flags of a command, as New made them, and returns its other arguments. Asked for help, it prints
+// that and returns flag.ErrHelp; any other error is a UsageError.
+func Parse(f *flag.FlagSet, args []string, stdout io.Writer) ([]string, error) {
 	err := f.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(stderr, "usage of %s:\n", f.Name())
-		f.SetOutput(stderr)
+		fmt.Fprintf(stdout, "usage: %s\n\n", f.Name())
+		f.SetOutput(stdout)
 		f.PrintDefaults()
 		return nil, err
 	}
