@@ -35,7 +35,6 @@ type Conn struct {
 	awayID   uint32   // the peer serves ours up to this one, once goneAway
 	accepted uint32   // slots held by channels the peer opened
 	opened   uint32   // channels this side opened that are not closed
-	fetches  uint32   // channels whose file is being fetched
 	pending  Handle   // Opened was reported for it, and not answered yet
 	timers   [numLists]timerList
 	soon     *soon // nil until it is needed
@@ -44,6 +43,7 @@ type Conn struct {
 	queue   sched.Queue
 	refused []refusal // OPENs that found no slot
 	pongs   pongs
+	fetches uint32 // channels whose file is being fetched
 	pings   pings
 	out     connOut
 	memory  Budget
