@@ -80,13 +80,7 @@ func (ch Channel) reserve(n int, more backlog) error {
 		}
 		return ErrClosed
 	}
-	var result core.SendResult
-	if more == 0 {
-		result = ch.conn.lc.Reserve(ch.handle, n)
-	} else {
-		result = ch.conn.lc.ReserveMore(ch.handle, n, int(more))
-	}
-	switch result {
+	switch ch.conn.lc.Reserve(ch.handle, n, int(more)) {
 	case core.SendOK:
 		return nil
 	case core.SendStarved:

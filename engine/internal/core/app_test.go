@@ -18,7 +18,7 @@ func TestNothingHappensToAChannelThatHasEnded(t *testing.T) {
 	cfg.Prepare()
 	c, handles := greeted(t, cfg, codec.FeatureFin|codec.FeaturePriority, ByHand, 1)
 	a, h := c.arena, handles[0]
-	if c.Reserve(h, 5000) != SendOK || c.Reserve(h, 10) != SendOK || !a.Sends(h) || !a.Live(h) {
+	if c.Reserve(h, 5000, 0) != SendOK || c.Reserve(h, 10, 0) != SendOK || !a.Sends(h) || !a.Live(h) {
 		t.Fatal("a channel that is open does not send")
 	}
 	end := func(frame codec.Type) {
@@ -31,7 +31,7 @@ func TestNothingHappensToAChannelThatHasEnded(t *testing.T) {
 	end(codec.Close)
 	c.Send(0, h, cfg.Pool.Get(5000)) // what was reserved arrives too late
 	c.SendCopy(0, h, make([]byte, 10))
-	if c.Memory().Used() != 0 || a.Sends(h) || c.Reserve(h, 1) != SendClosed {
+	if c.Memory().Used() != 0 || a.Sends(h) || c.Reserve(h, 1, 0) != SendClosed {
 		t.Error("a channel that has ended sends")
 	}
 	written(c)
@@ -53,7 +53,7 @@ func TestNothingHappensToAChannelThatHasEnded(t *testing.T) {
 			t.Error("a priority of nothing")
 		}
 	}
-	if a.Consume(h, 100) || a.Consume(again, 0) || a.Finish(h) || a.Shut(h) || c.Reserve(h, 1) != SendClosed {
+	if a.Consume(h, 100) || a.Consume(again, 0) || a.Finish(h) || a.Shut(h) || c.Reserve(h, 1, 0) != SendClosed {
 		t.Error("a channel that is gone can be used")
 	}
 	if !a.Live(again) || a.Used() != 1 || len(written(c)) != 0 {
@@ -202,7 +202,7 @@ func TestCloseBehindAFullBatchHasADeadline(t *testing.T) {
 	h := a.Open()
 	c.Open(0, h, nil, 0)
 	const n = batchBytes - controlBytes/2 // beside it and OPEN no control frames have room
-	if c.Reserve(h, n) != SendOK {
+	if c.Reserve(h, n, 0) != SendOK {
 		t.Fatal("no room")
 	}
 	c.Send(0, h, cfg.Pool.Get(n))
@@ -228,10 +228,10 @@ func TestSqueezeAtTheEndOfATurn(t *testing.T) {
 	frames := (codec.HeaderSize+cfg.FrameSize)/(codec.HeaderSize+1) + 1
 	r.out = outflow(frames) + 36
 	for range frames {
-		c.Reserve(h, 1)
+		c.Reserve(h, 1, 0)
 		c.SendCopy(0, h, []byte{1})
 	}
-	c.Reserve(h, 500)
+	c.Reserve(h, 500, 0)
 	c.SendCopy(0, h, make([]byte, 500))
 	r.flags |= squeeze
 	var b Batch

@@ -93,9 +93,10 @@ const (
 	SendClosed                    // the channel takes no more
 )
 
-// Reserve books a message of n bytes for the queue of channel h. After SendOK the message must reach Send, after
-// SendStarved the channel Starve. It may be called from any goroutine.
-func (c *Conn) Reserve(h Handle, n int) SendResult {
+// Reserve books a message of n bytes for the queue of channel h, which may hold so many more bytes than SendQueue, as
+// far as memory is plentiful. After SendOK the message must reach Send, after SendStarved the channel Starve. It may
+// be called from any goroutine.
+func (c *Conn) Reserve(h Handle, n, more int) SendResult {
 	g := &c.arena.records.at(h.Slot).gate
 	n = cost(n)
 	w := g.word.Load()
@@ -103,13 +104,11 @@ func (c *Conn) Reserve(h Handle, n int) SendResult {
 	if short && g.word.CompareAndSwap(w, w+uint64(n)) { // as most are
 		return SendOK
 	}
-	return g.reserve(h.Gen, n, c.cfg.SendQueue, &c.memory)
-}
-
-// ReserveMore is Reserve for a queue that may hold so many bytes more than SendQueue, as far as memory is plentiful.
-func (c *Conn) ReserveMore(h Handle, n, more int) SendResult {
-	limit := c.cfg.SendQueue + int(min(int64(more), c.memory.Spare()))
-	return c.arena.records.at(h.Slot).gate.reserve(h.Gen, cost(n), limit, &c.memory)
+	limit := c.cfg.SendQueue
+	if more > 0 {
+		limit += int(min(int64(more), c.memory.Spare()))
+	}
+	return g.reserve(h.Gen, n, limit, &c.memory)
 }
 
 // cost is what a message of n bytes counts in a queue.

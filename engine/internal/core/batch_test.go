@@ -47,7 +47,7 @@ func written(c *Conn) (out []byte) {
 
 func send(tb testing.TB, c *Conn, h Handle, p []byte) {
 	tb.Helper()
-	if got := c.Reserve(h, len(p)); got != SendOK {
+	if got := c.Reserve(h, len(p), 0); got != SendOK {
 		tb.Fatalf("reserving %d bytes: %d", len(p), got)
 	}
 	if len(p) <= copyLimit {

@@ -205,7 +205,7 @@ func TestReserveMore(t *testing.T) {
 		cfg.Prepare()
 		conn, handles := greeted(t, cfg, 0, 0, 1)
 		n := 0
-		for conn.ReserveMore(handles[0], 4096, 15*queue) == SendOK {
+		for conn.Reserve(handles[0], 4096, 15*queue) == SendOK {
 			n += 4096
 		}
 		if n < c.least || n > c.most {

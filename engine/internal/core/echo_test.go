@@ -70,7 +70,7 @@ func (e *echo) pass(from, to *Conn) (frames int) {
 }
 
 func (e *echo) send(c *Conn, h Handle, p []byte) {
-	if c.Reserve(h, len(p)) == SendOK {
+	if c.Reserve(h, len(p), 0) == SendOK {
 		if len(p) <= copyLimit {
 			c.SendCopy(0, h, p)
 		} else {

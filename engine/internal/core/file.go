@@ -87,7 +87,7 @@ type Range struct {
 
 // ReserveFile books a range of a file for the queue of channel h. After SendOK it must reach SendFile. It may be
 // called from any goroutine.
-func (c *Conn) ReserveFile(h Handle) SendResult { return c.Reserve(h, fileCost) }
+func (c *Conn) ReserveFile(h Handle) SendResult { return c.Reserve(h, fileCost, 0) }
 
 // SendFile queues n bytes of f from off on, more than 0, which were reserved. f is passed on.
 func (c *Conn) SendFile(now time.Duration, h Handle, f File, off, n int64) {

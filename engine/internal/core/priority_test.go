@@ -58,7 +58,7 @@ func newSender(tb testing.TB, cfg *Config, window uint32, priorities ...uint8) *
 func (s *sender) fill(handles ...Handle) {
 	buf := s.conn.cfg.Pool.Get(plenty)
 	for _, h := range handles {
-		if r := s.conn.Reserve(h, plenty); r != SendOK {
+		if r := s.conn.Reserve(h, plenty, 0); r != SendOK {
 			s.tb.Fatal(r)
 		}
 		buf.Retain()

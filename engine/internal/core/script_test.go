@@ -244,7 +244,7 @@ func (p *player) send(h Handle, b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	switch p.conn.Reserve(h, len(b)) {
+	switch p.conn.Reserve(h, len(b), 0) {
 	case SendOK:
 		p.sent += len(b)
 		if len(b) <= copyLimit {

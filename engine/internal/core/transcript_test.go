@@ -216,7 +216,7 @@ func (m *machine) command(d *datadriven.TestData) {
 	case "send":
 		n, _ := strconv.Atoi(d.CmdArgs[1].Key)
 		h := m.handles[num(0)]
-		switch m.conn.Reserve(h, n) {
+		switch m.conn.Reserve(h, n, 0) {
 		case SendOK:
 			if n <= copyLimit {
 				m.conn.SendCopy(m.now, h, make([]byte, n))

@@ -79,11 +79,8 @@ func (c *Conn) Loop() *Loop { return c.loop }
 func (c *Conn) Transport() Transport { return c.transport }
 
 // Reserve books n bytes for channel ch. It may be called from any goroutine.
-func (c *Conn) Reserve(ch core.Handle, n int) core.SendResult { return c.core.Reserve(ch, n) }
-
-// ReserveMore is core.Conn.ReserveMore. It may be called from any goroutine.
-func (c *Conn) ReserveMore(ch core.Handle, n, more int) core.SendResult {
-	return c.core.ReserveMore(ch, n, more)
+func (c *Conn) Reserve(ch core.Handle, n, more int) core.SendResult {
+	return c.core.Reserve(ch, n, more)
 }
 
 // Cancel gives back the slot of a channel that was not opened. It may be called from any goroutine.

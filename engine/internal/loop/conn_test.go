@@ -276,7 +276,7 @@ func TestABudgetForEachTurn(t *testing.T) {
 	block := s.pool.Get(64 << 10)
 	defer block.Release()
 	a.app.onWritable = func(ch core.Handle) {
-		for a.lc.Reserve(ch, len(block.B)) == core.SendOK {
+		for a.lc.Reserve(ch, len(block.B), 0) == core.SendOK {
 			block.Retain()
 			s.l.Post(Op{Kind: Send, Conn: &a.lc, Channel: ch, Buf: block})
 		}
@@ -516,7 +516,7 @@ func TestShutdownGivesEverythingBack(t *testing.T) {
 	for _, a := range all {
 		a.app.onDown = func() { // it may still try
 			for _, ch := range a.app.channels {
-				if a.lc.Reserve(ch, 10) != core.SendClosed {
+				if a.lc.Reserve(ch, 10, 0) != core.SendClosed {
 					t.Error("a channel takes bytes after its end")
 				}
 			}

@@ -184,7 +184,7 @@ func (a *actor) write() bool {
 
 // send queues p on a channel, as engine.Channel does.
 func (a *actor) send(ch core.Handle, p []byte) core.SendResult {
-	r := a.lc.Reserve(ch, len(p))
+	r := a.lc.Reserve(ch, len(p), 0)
 	if r == core.SendOK && !a.s.l.Send(&a.lc, ch, p) {
 		a.s.t.Error("reserved, but not sent")
 	}

@@ -154,7 +154,7 @@ func (s *side) opened() []core.Handle {
 
 // send queues p on a channel, as engine.Channel does.
 func (s *side) send(ch core.Handle, p []byte) core.SendResult {
-	r := s.lc.Reserve(ch, len(p))
+	r := s.lc.Reserve(ch, len(p), 0)
 	if r == core.SendOK {
 		s.conn.Loop.Send(&s.lc, ch, p)
 	}

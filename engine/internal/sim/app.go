@@ -127,7 +127,7 @@ func (w *World) write(s int, ch *channel, n int) {
 		}
 		return
 	}
-	switch sd.conn.Reserve(e.h, n) {
+	switch sd.conn.Reserve(e.h, n, 0) {
 	case core.SendOK:
 		if e.shut || e.ending || e.over {
 			w.failf("order and once", "channel %d takes bytes after its end", ch.id)
@@ -291,7 +291,7 @@ func (w *World) stranger(s int, op *Op) {
 	}
 	switch Write + Kind(op.N)%4 {
 	case Write:
-		if sd.conn.Reserve(h, 1) != core.SendClosed || sd.arena.Sends(h) {
+		if sd.conn.Reserve(h, 1, 0) != core.SendClosed || sd.arena.Sends(h) {
 			w.failf("ids and states", "a handle of a channel that is gone takes bytes")
 		}
 		sd.conn.SendCopy(w.now, h, w.batch[:1])

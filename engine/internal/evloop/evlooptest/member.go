@@ -42,7 +42,7 @@ func (r *Rig) NewMember() *Member {
 // Send queues p on a channel, as engine.Channel does.
 func (m *Member) Send(ch core.Handle, p []byte) core.SendResult {
 	l := m.LC.Loop()
-	res := m.LC.Reserve(ch, len(p))
+	res := m.LC.Reserve(ch, len(p), 0)
 	if res == core.SendOK && !l.Send(&m.LC, ch, p) {
 		m.r.T.Error("reserved, but not sent")
 	}
