@@ -144,7 +144,7 @@ func (l *Loop) Run() {
 func (l *Loop) Expire() {
 	l.Enter()
 	l.alarm = never
-	for c := l.timers.due(l.now); c != nil; c = l.timers.due(l.now) {
+	for c := l.timers.expired(l.now); c != nil; c = l.timers.expired(l.now) {
 		c.core.Tick(l.now)
 		c.serve(!l.lazy)
 	}

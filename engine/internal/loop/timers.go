@@ -22,18 +22,19 @@ func (t timers) first() time.Duration {
 	return t[0].due
 }
 
-// due returns a connection that is due, or nil.
-func (t timers) due(now time.Duration) *Conn {
+// expired returns a connection that is due, or nil. What it does next is to tell its next deadline, or to leave.
+func (t timers) expired(now time.Duration) *Conn {
 	if t.first() > now {
 		return nil
 	}
+	t[0].due = never
 	return t[0]
 }
 
-// update tells that the deadline of c is at.
+// update tells that the deadline of c is at. If that is over, expired returns c soon, however often it is told again.
 func (t *timers) update(c *Conn, at, now time.Duration) {
-	if at < c.due || c.due <= now {
-		c.due = max(at, now+time.Millisecond)
+	if at = max(at, now+time.Millisecond); at < c.due {
+		c.due = at
 		heap.Fix(t, c.index)
 	}
 }

@@ -29,21 +29,21 @@ func TestTheEarliestDeadlineIsFirst(t *testing.T) {
 	if h.first() != 3*ms {
 		t.Errorf("first is due at %v", h.first())
 	}
-	if h.due(2*ms) != nil {
+	if h.expired(2*ms) != nil {
 		t.Error("due before its time")
 	}
 	h.remove(c[1])
 	h.remove(c[3])
-	if got := h.due(5 * ms); got != c[0] {
+	if got := h.expired(5 * ms); got != c[0] {
 		t.Error("another one is due at 5 ms")
 	}
 	h.remove(c[0])
 	h.remove(c[2]) // from the middle
-	if got := h.due(7 * ms); got != c[4] {
+	if got := h.expired(7 * ms); got != c[4] {
 		t.Error("another one is due at 7 ms")
 	}
 	h.remove(c[4])
-	if h.first() != never || h.due(never-1) != nil {
+	if h.first() != never || h.expired(never-1) != nil {
 		t.Error("something is due without connections")
 	}
 }
@@ -59,17 +59,35 @@ func TestEntriesMoveOnlyWhenTheyMust(t *testing.T) {
 	if !slices.Equal(before, *h) || c[0].due != 10*ms {
 		t.Errorf("moved, to %v, while it was only put off", c[0].due)
 	}
+	if h.expired(10*ms) != c[0] {
+		t.Error("another one is due at 10 ms")
+	}
 	h.update(c[0], 49*ms, 10*ms) // it is due, and now it moves
 	if c[0].due != 49*ms || h.first() != 20*ms {
 		t.Errorf("due: moved to %v, first is %v", c[0].due, h.first())
 	}
 	h.update(c[2], 15*ms, 11*ms) // earlier
-	if h.first() != 15*ms || h.due(15*ms) != c[2] {
+	if h.first() != 15*ms || h.expired(15*ms) != c[2] {
 		t.Errorf("an earlier deadline: first is %v", h.first())
 	}
 	h.update(c[2], 14*ms, 16*ms) // in the past: soon, but not in this turn again
-	if h.due(16*ms) != nil || h.first() != 17*ms {
+	if h.expired(16*ms) != nil || h.first() != 17*ms {
 		t.Errorf("a deadline in the past: first is %v", h.first())
+	}
+}
+
+// A connection that is overdue, and told so again and again because much comes over it, is due all the same; and nothing
+// moves meanwhile, or the alarm would have to be set each time.
+func TestActivityDoesNotPutOffWhatIsOverdue(t *testing.T) {
+	h, c := heapOf(20*ms, 30*ms)
+	for now := 10 * ms; now < 11*ms; now += ms / 10 {
+		h.update(c[1], 5*ms, now)
+		if h.first() != 11*ms || h.expired(now) != nil {
+			t.Errorf("at %v the first is due at %v", now, h.first())
+		}
+	}
+	if h.expired(11*ms) != c[1] {
+		t.Error("nothing is due")
 	}
 }
 
@@ -96,7 +114,7 @@ func TestTenThousandDeadlines(t *testing.T) {
 			deadline[c] = now + time.Duration(1+rnd.IntN(end))*ms
 			h.update(c, deadline[c], now)
 		}
-		for c := h.due(now); c != nil; c = h.due(now) {
+		for c := h.expired(now); c != nil; c = h.expired(now) {
 			looks++
 			if deadline[c] > now {
 				h.update(c, deadline[c], now)

@@ -22,6 +22,11 @@ const (
 	// mostTrust is how many vain spins it takes to stop, after many that were not.
 	mostTrust = 8
 
+	// crowdWindow and fewTalk: a loop spins while the last so many receipts came from so few connections. Where more
+	// talk, it pays to let their messages gather.
+	crowdWindow = 64
+	fewTalk     = 10
+
 	// leastRest and mostRest are for how many waits a loop does not spin then: twice as many each time.
 	leastRest, mostRest = 16, 512
 )
@@ -56,11 +61,31 @@ func (s *spinner) note(found bool) {
 	}
 }
 
+// crowd estimates how many connections talk: how many different ones the last crowdWindow receipts came from.
+type crowd struct {
+	window   uint32 // the number of this window
+	receipts int    // in it
+	talking  int    // in it: different connections
+	last     int    // in the one before
+}
+
+// hears takes note of a receipt from a connection that was heard last in that window, and returns this one.
+func (w *crowd) hears(window uint32) uint32 {
+	if w.receipts == crowdWindow {
+		w.window, w.receipts, w.talking, w.last = w.window+1, 0, 0, w.talking
+	}
+	w.receipts++
+	if window != w.window {
+		w.talking++
+	}
+	return w.window
+}
+
 // await submits what is queued and waits for completions: spinning at first, if that is likely to find some.
 func (l *Loop) await() error {
 	from := l.Loop.Since()
 	l.took = max(from-l.woke, l.took/2)
-	if l.spins && l.took < shortTurn && l.idle(from) && l.spinner.due() {
+	if l.spins && l.crowd.last <= fewTalk && l.took < shortTurn && l.idle(from) && l.spinner.due() {
 		if err := l.enter(0, ring.Forever); err != nil {
 			return err
 		}

@@ -33,3 +33,18 @@ func TestSpinner(t *testing.T) {
 		t.Errorf("%d vain spins in a row, want %d", n, mostTrust+1)
 	}
 }
+
+// How many connections talk shows after a window or two, be there one or many, and whatever the order.
+func TestCrowd(t *testing.T) {
+	var w crowd
+	var heard [1000]uint32
+	for _, conns := range []int{1, 4, 50, 1000, 2} {
+		for i := range 3 * crowdWindow {
+			c := &heard[i%conns]
+			*c = w.hears(*c)
+		}
+		if want := min(conns, crowdWindow); w.last != want {
+			t.Errorf("%d talk, of %d", w.last, conns)
+		}
+	}
+}

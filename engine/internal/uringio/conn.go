@@ -29,6 +29,7 @@ type conn struct {
 	isUnsettled bool    // among Loop.unsettled
 	deaf        bool    // bytes are not wanted
 	heardAll    bool    // no more bytes can come
+	heard       uint32  // Loop.crowd's window of the last receipt
 	halfOpen    bool    // the peer has ended its direction: see poll
 	closed      bool    // Close was called
 	patient     bool    // with closed and left: the peer has some time to take that
@@ -171,6 +172,7 @@ func (c *conn) received(e ring.CQE, more bool) {
 	if p, ok := c.l.ring.Buffer(e); ok {
 		if len(p) > 0 && !c.closed {
 			c.HasRead()
+			c.heard = c.l.crowd.hears(c.heard)
 			c.hear(p, more)
 		}
 		c.l.ring.Done(e)

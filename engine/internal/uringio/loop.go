@@ -61,6 +61,7 @@ type Loop struct {
 	took    time.Duration // the last turn, or half of what the one before did if that is more
 	spins   bool          // there are processors enough
 	spinner spinner
+	crowd   crowd
 	flying  []*conn // the next Enter sends a batch of theirs
 	ready   []*conn // theirs is out, and they have more
 	pieces  evloop.Pieces
