@@ -1230,6 +1230,9 @@ func TestFloods(t *testing.T) {
 				}
 			})
 		}
+		if n := s.engine.Stats().Rests; n == 0 {
+			t.Error("nobody had to rest")
+		}
 	})
 }
 

@@ -34,6 +34,7 @@ type Stats struct {
 
 	ErrorsSent, ErrorsReceived map[Code]uint64 // ERROR frames by code; the application's own count as 256
 	LateFrames                 uint64          // of closed channels, ignored
+	Rests                      uint64          // times that a peer that wastes our time was not read for a while
 	Panics                     uint64          // of the Handler
 
 	AcceptPauses  uint64 // times that accepting rested because descriptors or memory ran out
@@ -99,6 +100,7 @@ func (s *Stats) addCounters(l *loop.Loop) {
 	s.ReadAheads += l.Stats.ReadAheads.Load()
 	s.OpensScarce += l.Arena.Scarce.Load()
 	s.LateFrames += l.Arena.Late.Load()
+	s.Rests += l.Stats.Rests.Load()
 	s.Panics += l.Stats.Panics.Load()
 	s.LongestTurn = max(s.LongestTurn, time.Duration(l.Stats.Longest.Load()))
 	s.addErrors(counts(&l.Arena.ErrorsSent), counts(&l.Arena.ErrorsReceived))

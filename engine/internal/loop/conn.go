@@ -18,16 +18,6 @@ const (
 	turnOps   = 1024
 )
 
-// MaxGulp is how many bytes of a connection are read at once at most. One that is alone reads loneGulp or more; if
-// there are others, it begins with minGulp. Beyond that it is as much as was handled in turnTime before: much of few
-// large frames, which has them answered together, and little of many small ones, for which others need not wait then.
-const (
-	MaxGulp  = 256 << 10
-	loneGulp = 64 << 10
-	minGulp  = 2 << 10
-	turnTime = 64 * time.Microsecond
-)
-
 // Conn is a connection: a core, its transport and its application.
 type Conn struct {
 	core      core.Conn
@@ -41,7 +31,8 @@ type Conn struct {
 
 	isPressed bool
 	isDirty   bool
-	gulp      uint32 // see Gulp
+	rests     bool   // it is one of Loop.resting
+	gulp      uint16 // see Gulp; in units of gulpUnit
 
 	nextDirty *Conn
 	due       time.Duration // in Loop.timers
@@ -116,30 +107,6 @@ func (c *Conn) Bytes(p []byte) { c.bytes(p, !c.loop.lazy) }
 // SomeBytes is Bytes of which more follow in the same turn: nothing is sent before.
 func (c *Conn) SomeBytes(p []byte) { c.bytes(p, false) }
 
-func (c *Conn) bytes(p []byte, flush bool) {
-	c.loop.Stats.BytesIn.Add(uint64(len(p)))
-	c.loop.Stats.Reads.Add(1)
-	if len(p) < minGulp {
-		c.core.Feed(c.loop.now, p)
-		c.serve(flush)
-		return
-	}
-	began := c.loop.Since()
-	c.core.Feed(c.loop.now, p)
-	c.serve(flush)
-	took := max(c.loop.Since()-began, 1)
-	fits := uint64(len(p)) * uint64(turnTime) / uint64(took)
-	c.gulp = uint32(max(minGulp, min(MaxGulp, fits, 2*uint64(len(p)))))
-}
-
-// Gulp is how many bytes to read at once at most.
-func (c *Conn) Gulp() int {
-	if c.loop.Stats.Conns.Load() == 1 {
-		return int(max(c.gulp, loneGulp))
-	}
-	return int(max(c.gulp, minGulp))
-}
-
 // Closed tells that the transport has ended: err is io.EOF if the peer ended its direction.
 func (c *Conn) Closed(err error) {
 	if err == io.EOF {
@@ -212,11 +179,16 @@ func (c *Conn) serve(flush bool) {
 		if c.core.HasEvents() || !flush && c.core.HasOutput() {
 			l.mark(c)
 		}
-		if deaf := !c.core.WantsInput(); deaf != c.deaf {
-			c.deaf = deaf
-			c.transport.WantRead(!deaf)
-		}
+		c.listen()
 		l.timers.update(c, c.core.Deadline(l.now), l.now)
+	}
+}
+
+// listen tells the transport whether bytes are wanted.
+func (c *Conn) listen() {
+	if deaf := c.rests || !c.core.WantsInput(); deaf != c.deaf {
+		c.deaf = deaf
+		c.transport.WantRead(!deaf)
 	}
 }
 
@@ -357,6 +329,7 @@ func (c *Conn) logPanic(value any) {
 // remove takes c out of its loop and closes the transport.
 func (c *Conn) remove() {
 	c.gone = true
+	c.wake()
 	c.loop.timers.remove(c)
 	c.transport.Close()
 	c.loop.Stats.Conns.Add(-1)

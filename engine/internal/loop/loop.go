@@ -53,6 +53,7 @@ type Loop struct {
 	last    *Conn // of them
 	current *Conn // the one being served
 	budget  int   // bytes it may still send in this turn
+	resting int   // connections
 	timers  timers
 	alarm   time.Duration
 	batches []*core.Batch // free ones
@@ -145,6 +146,7 @@ func (l *Loop) Expire() {
 	l.Enter()
 	l.alarm = never
 	for c := l.timers.expired(l.now); c != nil; c = l.timers.expired(l.now) {
+		c.wake()
 		c.core.Tick(l.now)
 		c.serve(!l.lazy)
 	}

@@ -18,6 +18,7 @@ type Stats struct {
 	Reads     atomic.Uint64 // calls that brought bytes
 	Writes    atomic.Uint64 // calls that took bytes
 	Panics    atomic.Uint64 // of the application
+	Rests     atomic.Uint64 // times that a wasteful connection was not to be read for a while
 
 	BytesSendfile atomic.Uint64 // of BytesOut: by sendfile(2)
 	ReadAheads    atomic.Uint64 // times that a channel waited for a disk

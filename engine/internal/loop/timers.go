@@ -34,9 +34,14 @@ func (t timers) expired(now time.Duration) *Conn {
 // update tells that the deadline of c is at. If that is over, expired returns c soon, however often it is told again.
 func (t *timers) update(c *Conn, at, now time.Duration) {
 	if at = max(at, now+time.Millisecond); at < c.due {
-		c.due = at
-		heap.Fix(t, c.index)
+		t.move(c, at)
 	}
+}
+
+// move has c due at that time, be it earlier or later.
+func (t *timers) move(c *Conn, at time.Duration) {
+	c.due = at
+	heap.Fix(t, c.index)
 }
 
 func (t *timers) add(c *Conn, at time.Duration) {
