@@ -2,8 +2,8 @@ package loop
 
 import "time"
 
-// Wasteful connections together have one restShare-th of a loop's time: after a turn each rests for restShare times what it
-// took, times the number of those that rest, but no longer than longestRest.
+// Wasteful connections together have one restShare-th of a loop's time: after a turn each rests for restShare times
+// what it took, times the number of those that rest, but no longer than longestRest.
 const (
 	restShare   = 50
 	longestRest = time.Second
