@@ -23,7 +23,7 @@ type conn struct {
 
 	interest interest // what the poller knows
 	deaf     bool     // bytes are not wanted
-	heavy    bool     // its last turn was long, so others come first
+	heavy    bool     // its last turn was long and the poller reports it: others come first
 	waits    bool     // among those in Loop.heavy
 }
 
@@ -62,7 +62,8 @@ func (c *conn) ready(ev netpoll.IOEvent) {
 	if c.FD() >= 0 && !c.deaf && ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		filled = c.read()
 	}
-	c.l.heavy.note(c, c.FD() >= 0 && (filled || c.l.Loop.Stats.BytesOut.Load()-out >= heavyBytes))
+	long := filled || c.l.Loop.Stats.BytesOut.Load()-out >= heavyBytes
+	c.l.heavy.note(c, long && c.interest != 0 && c.FD() >= 0)
 	c.l.Loop.Leave()
 }
 

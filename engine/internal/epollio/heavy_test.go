@@ -3,9 +3,14 @@
 package epollio
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sscd-io/sscd/engine/internal/evloop/evlooptest"
 )
 
 // Each batch reports all heavy connections, as epoll does for those that have more to read.
@@ -45,5 +50,30 @@ func TestHeavyConnectionsTakeTurns(t *testing.T) {
 		if got := strings.Join(order, "|"); got != c.want {
 			t.Errorf("%d connections: %s, want %s", c.conns, got, c.want)
 		}
+	}
+}
+
+// Whom the poller does not report any more is not waited for: one that filled each of its reads, and rests.
+func TestWhoRestsIsNotHeavy(t *testing.T) {
+	r := newRig(t, 1)
+	l := r.loops[0]
+	p, other := evlooptest.Pair(t), evlooptest.Pair(t)
+	defer unix.Close(p[1])
+	defer unix.Close(other[1])
+	m := r.Attach(l, p[0])
+	r.Attach(l, other[0])
+	c := connOf(m)
+	unix.Write(p[1], evlooptest.Opens(1))
+	waste := bytes.Repeat(evlooptest.Frame(200, 0, nil), 2048)
+	rounds := 0
+	for ; !c.deaf && rounds < 100; rounds++ {
+		unix.Write(p[1], waste) // more than is read at once
+		l.event(m.FD, unix.EPOLLIN, 0)
+		if heavy := l.heavy.n == 1; heavy == c.deaf {
+			t.Errorf("in round %d it is deaf: %v, and heavy: %v", rounds, c.deaf, heavy)
+		}
+	}
+	if !c.deaf || rounds < 2 {
+		t.Errorf("deaf: %v, after %d rounds", c.deaf, rounds)
 	}
 }

@@ -12,7 +12,12 @@ const (
 // tire has a connection whose turn took so long rest, if it is a wasteful one: until the timer finds it.
 func (c *Conn) tire(took time.Duration) {
 	l := c.loop
-	if c.gone || !c.core.Wasteful(l.now) {
+	switch {
+	case c.gone:
+		return
+	case !c.core.Wasteful(l.now):
+		c.wake()
+		c.listen()
 		return
 	}
 	until := c.due

@@ -23,15 +23,16 @@ func (t timers) first() time.Duration {
 }
 
 // expired returns a connection that is due, or nil. What it does next is to tell its next deadline, or to leave.
-func (t timers) expired(now time.Duration) *Conn {
+func (t *timers) expired(now time.Duration) *Conn {
 	if t.first() > now {
 		return nil
 	}
-	t[0].due = never
-	return t[0]
+	c := (*t)[0]
+	t.move(c, never)
+	return c
 }
 
-// update tells that the deadline of c is at. If that is over, expired returns c soon, however often it is told again.
+// update tells that the deadline of c is at. One that is over is due in a millisecond, however often it is told again.
 func (t *timers) update(c *Conn, at, now time.Duration) {
 	if at = max(at, now+time.Millisecond); at < c.due {
 		t.move(c, at)

@@ -91,6 +91,21 @@ func TestActivityDoesNotPutOffWhatIsOverdue(t *testing.T) {
 	}
 }
 
+// While one that is due is served, others come and go.
+func TestConnectionsComeWhileOneIsServed(t *testing.T) {
+	h, c := heapOf(1*ms, 3*ms, 8*ms)
+	h.expired(1 * ms)
+	h.add(new(Conn), 5*ms)
+	h.remove(c[2])
+	h.update(c[0], 4*ms, 1*ms)
+	for now := 3 * ms; now <= 5*ms; now += ms {
+		if h.first() != now {
+			t.Errorf("first is due at %v, want %v", h.first(), now)
+		}
+		h.expired(now)
+	}
+}
+
 // Ten thousand connections, whose deadlines move to and fro and some of which leave: each is looked at
 // when its deadline comes, not later, and never found due without need twice.
 func TestTenThousandDeadlines(t *testing.T) {
