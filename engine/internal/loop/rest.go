@@ -2,12 +2,9 @@ package loop
 
 import "time"
 
-// Wasteful connections together have one restShare-th of a loop's time: after a turn each rests for restShare times
-// what it took, times the number of those that rest, but no longer than longestRest.
-const (
-	restShare   = 50
-	longestRest = time.Second
-)
+// longestRest is how long a wasteful connection rests at most. After a turn it rests for n² times what that took, of n
+// that rest: together they have an nth of the loop's time.
+const longestRest = time.Second
 
 // tire has a connection whose turn took so long rest, if it is a wasteful one: until the timer finds it.
 func (c *Conn) tire(took time.Duration) {
@@ -27,7 +24,7 @@ func (c *Conn) tire(took time.Duration) {
 		l.Stats.Rests.Add(1)
 		until = l.now
 	}
-	until = min(until+time.Duration(restShare*l.resting)*took, l.now+longestRest)
+	until = min(until+time.Duration(l.resting*l.resting)*min(took, longestRest), l.now+longestRest)
 	l.timers.move(c, min(until, c.core.Deadline(l.now)))
 	c.listen()
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// Who wastes the loop's time is not read for fifty times as long as the turn took, and twice that if two do; what has
-// been read already adds to it. Others are read all the while.
+// Who wastes the loop's time is not read for as long as the turn took, and four times that if two do; what has been read
+// already adds to it. Others are read all the while.
 func TestWastefulConnectionsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
@@ -42,16 +42,16 @@ func TestWastefulConnectionsRest(t *testing.T) {
 		if s.l.resting != 2 || s.l.Stats.Rests.Load() != 2 {
 			t.Errorf("%d rest, %d times", s.l.resting, s.l.Stats.Rests.Load())
 		}
-		time.Sleep(40 * ms)
+		s.l.Expire() // 4 ms after the first began
+		wantReading("after 1 ms", a, false, true)
+		wantReading("of 4 ms", b, false)
+		time.Sleep(2 * ms)
 		s.l.Expire()
-		wantReading("42 ms later", a, false)
-		time.Sleep(10 * ms)
+		wantReading("of 4 ms, nearly over", b, false)
+		time.Sleep(ms)
 		s.l.Expire()
-		wantReading("52 ms later", a, false, true)
-		wantReading("52 ms later", b, false)
+		wantReading("after 4 ms", b, false, true)
 		time.Sleep(50 * ms)
-		s.l.Expire()
-		wantReading("102 ms later", b, false, true)
 		hear(a)
 		wantReading("tokens have come back", a, false, true)
 		a.hear(waste)
