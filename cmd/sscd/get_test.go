@@ -175,16 +175,19 @@ func TestGetResumes(t *testing.T) {
 // No file is made of parts of two.
 func TestGetNoticesThatAFileHasChanged(t *testing.T) {
 	t.Parallel()
-	root, dir := t.TempDir(), t.TempDir()
-	f, out := filepath.Join(root, "f"), filepath.Join(dir, "out")
+	root := t.TempDir()
+	f := filepath.Join(root, "f")
 	_, addr := serve(t, "--files", root)
 	changed := noise(3 << 20)
+	var dir, out string
 	for what, change := range map[string]func(was file.Header){
 		"later":   func(was file.Header) { os.Chtimes(f, time.Time{}, time.Unix(0, was.Modified+1)) },
 		"longer":  func(file.Header) { write(t, append(changed, 1), f) },
 		"shorter": func(file.Header) { write(t, changed[:1000], f) },
 	} {
 		write(t, changed, f)
+		dir = t.TempDir() // a part that is there already would be taken for this client's
+		out = filepath.Join(dir, "out")
 		was, half := headerOf(t, f), changed[:1<<20]
 		client, _ := begin(t, was, half, out)
 		client.signal(syscall.SIGKILL)
