@@ -417,7 +417,7 @@ func (p *rawPeer) wantAlive() {
 func (p *rawPeer) wantConnError(code codec.Code) {
 	p.t.Helper()
 	want := "ERROR 0 " + code.String()
-	f, err := p.next(reaction)
+	f, err := p.next(patience)
 	if err != nil {
 		p.fatalf("instead of %s: %v", want, err)
 	}
@@ -431,7 +431,7 @@ func (p *rawPeer) wantConnError(code codec.Code) {
 // wantClosed is that the server ends the connection, and nothing comes before that.
 func (p *rawPeer) wantClosed() {
 	p.t.Helper()
-	f, err := p.next(reaction)
+	f, err := p.next(patience)
 	if err == nil {
 		p.fatalf("%s came instead of the end", show(f))
 	}
