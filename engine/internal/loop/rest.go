@@ -2,9 +2,13 @@ package loop
 
 import "time"
 
-// longestRest is how long a wasteful connection rests at most. After a turn it rests for n² times what that took, of n
-// that rest: together they have an nth of the loop's time.
-const longestRest = time.Second
+// A wasteful connection rests after a turn: if it is the only one for as long as that took, else for restShare times as
+// long for each other one that rests, so that together they have a restShare-th of the loop's time; for longestRest at
+// most.
+const (
+	restShare   = 50
+	longestRest = time.Second
+)
 
 // tire has a connection whose turn took so long rest, if it is a wasteful one: until the timer finds it.
 func (c *Conn) tire(took time.Duration) {
@@ -24,7 +28,7 @@ func (c *Conn) tire(took time.Duration) {
 		l.Stats.Rests.Add(1)
 		until = l.now
 	}
-	until = min(until+time.Duration(l.resting*l.resting)*min(took, longestRest), l.now+longestRest)
+	until = min(until+time.Duration(1+restShare*(l.resting-1))*min(took, longestRest), l.now+longestRest)
 	l.timers.move(c, min(until, c.core.Deadline(l.now)))
 	c.listen()
 }

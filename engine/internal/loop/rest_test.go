@@ -11,7 +11,7 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// Who wastes the loop's time is not read for as long as the turn took, and four times that if two do; what has been read
+// Who wastes the loop's time is not read for as long as the turn took, and 51 times that if two do; what has been read
 // already adds to it. Others are read all the while.
 func TestWastefulConnectionsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -44,13 +44,13 @@ func TestWastefulConnectionsRest(t *testing.T) {
 		}
 		s.l.Expire() // 4 ms after the first began
 		wantReading("after 1 ms", a, false, true)
-		wantReading("of 4 ms", b, false)
+		wantReading("of 51 ms", b, false)
+		time.Sleep(48 * ms)
+		s.l.Expire()
+		wantReading("of 51 ms, nearly over", b, false)
 		time.Sleep(2 * ms)
 		s.l.Expire()
-		wantReading("of 4 ms, nearly over", b, false)
-		time.Sleep(ms)
-		s.l.Expire()
-		wantReading("after 4 ms", b, false, true)
+		wantReading("after 51 ms", b, false, true)
 		time.Sleep(50 * ms)
 		hear(a)
 		wantReading("tokens have come back", a, false, true)
