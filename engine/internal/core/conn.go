@@ -316,20 +316,20 @@ func (c *Conn) Anomaly(now time.Duration) { c.token(now) }
 // token charges one anomaly (SPEC section 6).
 func (c *Conn) token(now time.Duration) { c.charge(now, 1) }
 
-// Wasteful returns whether the peer has spent more than half of the tokens that it may, as no correct one does.
+// charge charges an anomaly that costs n tokens.
+func (c *Conn) charge(now time.Duration, n int32) {
+	if !c.bucket.take(now, n) {
+		c.fail(now, codec.Calm, "too many anomalies")
+	}
+}
+
+// Wasteful returns whether the peer has spent more than half of the tokens that it may.
 func (c *Conn) Wasteful(now time.Duration) bool {
 	if c.bucket.tokens >= bucketSize/2 || c.phase != running {
 		return false
 	}
 	c.bucket.fill(now)
 	return c.bucket.tokens < bucketSize/2
-}
-
-// charge charges an anomaly that costs n tokens.
-func (c *Conn) charge(now time.Duration, n int32) {
-	if !c.bucket.take(now, n) {
-		c.fail(now, codec.Calm, "too many anomalies")
-	}
 }
 
 // carrier is the memory of a connection's splitter, from the pool.

@@ -28,7 +28,7 @@ func (c *Conn) tire(took time.Duration) {
 		l.Stats.Rests.Add(1)
 		until = l.now
 	}
-	until = min(until+time.Duration(1+restShare*(l.resting-1))*min(took, longestRest), l.now+longestRest)
+	until = min(until+time.Duration(1+restShare*(l.resting-1))*took, l.now+longestRest)
 	l.timers.move(c, min(until, c.core.Deadline(l.now)))
 	c.listen()
 }

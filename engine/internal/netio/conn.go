@@ -85,8 +85,8 @@ func (c *Conn) Start(events loop.Events, client bool, over func()) {
 	c.Loop.Attach(c.lc, c, events, client)
 	c.Loop.Leave()
 	c.mu.Unlock()
-	c.others.Go(c.read)
 	go func() {
+		c.others.Go(c.read) // by the writer, so that whom the reader answers finds both
 		c.write()
 		c.others.Wait()
 		over()
