@@ -269,6 +269,9 @@ func (p *hostile) errorPayload(w *World, id, odd, amount uint32) []byte {
 	return append(number([...]uint32{0, 1, 6, 7, 13, 14, 255, 256, 1 << 31}[amount%9]), "because"...)
 }
 
+// floodLimit is how many bytes may be on their way to the core when more of a flood is sent: sockets hold no more.
+const floodLimit = 1 << 20
+
 // flood sends many frames of a kind: the low four bits say which, the others how many.
 func (p *hostile) flood(w *World, n uint32) {
 	times := n >> 4 % 200
@@ -280,7 +283,7 @@ func (p *hostile) flood(w *World, n uint32) {
 	for id := range m.chans {
 		live = max(live, id)
 	}
-	for range times {
+	for ; times > 0 && w.links[w.setup.Core].pending() < floodLimit; times-- {
 		switch n & 15 {
 		case 0, 1: // rapid reset
 			p.put(w, 1, 0, p.next, nil)

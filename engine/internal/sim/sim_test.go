@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,7 @@ func TestScriptText(t *testing.T) {
 func FuzzSim(f *testing.F) {
 	f.Add([]byte("a seed..\x0b\x00\x00\x00\x00\x0c\x00\x00\x01\x00\x01\x00\x00\xff\xff\x00\x01\x00\xff\xff"))
 	f.Add([]byte("another."))
+	f.Add(append([]byte("x)0\x10\x00\x00\x00\x9c"), bytes.Repeat([]byte{0xdd}, 2000*opBytes)...)) // floods, nobody reads
 	w := NewWorld()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := FromBytes(b[:min(len(b), 8+2000*opBytes)])
