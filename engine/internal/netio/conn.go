@@ -86,7 +86,7 @@ func (c *Conn) Start(events loop.Events, client bool, over func()) {
 	c.Loop.Leave()
 	c.mu.Unlock()
 	go func() {
-		c.others.Go(c.read) // by the writer, so that whom the reader answers finds both
+		c.others.Go(c.read) // here, so that the writer is there when the reader answers
 		c.write()
 		c.others.Wait()
 		over()

@@ -100,11 +100,25 @@ func TestScriptText(t *testing.T) {
 	}
 }
 
+// floods is a script of floods, of which nobody takes anything in.
+var floods = append([]byte("x)0\x10\x00\x00\x00\x9c"), bytes.Repeat([]byte{0xdd}, 2000*opBytes)...)
+
+// A line holds one flood, not all that a script has.
+func TestFloodsStopAtWhatSocketsHold(t *testing.T) {
+	w := NewWorld()
+	if failure := w.Run(FromBytes(floods)); failure != nil {
+		t.Fatal(failure)
+	}
+	if got := cap(w.links[w.setup.Core].buf); got < floodLimit || got > 4*floodLimit {
+		t.Errorf("the line held up to %d bytes, want %d to %d", got, floodLimit, 4*floodLimit)
+	}
+}
+
 // Any bytes are a script, and no script breaks the core.
 func FuzzSim(f *testing.F) {
 	f.Add([]byte("a seed..\x0b\x00\x00\x00\x00\x0c\x00\x00\x01\x00\x01\x00\x00\xff\xff\x00\x01\x00\xff\xff"))
 	f.Add([]byte("another."))
-	f.Add(append([]byte("x)0\x10\x00\x00\x00\x9c"), bytes.Repeat([]byte{0xdd}, 2000*opBytes)...)) // floods, nobody reads
+	f.Add(floods)
 	w := NewWorld()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := FromBytes(b[:min(len(b), 8+2000*opBytes)])
