@@ -231,11 +231,9 @@ func (c *Conn) Keep(h Handle) {
 // push appends buf, if it holds anything, to what waits on a channel. OPEN's payload is pushed even if
 // there is none.
 func (c *Conn) push(r *record, buf *pool.Buf) {
-	i := c.arena.segs.take()
-	s := c.arena.segs.at(i)
-	*s = segment{buf: buf}
+	i, s := c.arena.segs.take()
 	if buf != nil {
-		s.end = uint32(len(buf.B))
+		s.buf, s.end = buf, uint32(len(buf.B))
 	}
 	if r.last == 0 {
 		r.first = i

@@ -203,34 +203,41 @@ type segment struct {
 // isFile returns whether the bytes are those of a file.
 func (s *segment) isFile() bool { return s.buf == nil && s.place != 0 }
 
-// segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows
-// by copying, so no pointer into it is kept over a take.
+// slab is how many segments the store grows by.
+const slab = 64
+
+// segments is the arena's store of segments, with a free list through next. Index 0 is none. It grows by slabs: to
+// copy a long queue to a larger place would hold the loop up.
 type segments struct {
-	all  []segment
-	free uint32
+	slabs []*[slab]segment
+	free  uint32
 }
 
 // at returns segment i.
-func (s *segments) at(i uint32) *segment { return &s.all[i] }
+func (s *segments) at(i uint32) *segment { return &s.slabs[i/slab][i%slab] }
 
-// take returns a free segment.
-func (s *segments) take() uint32 {
+// len is how many there are, the free ones and 0 among them.
+func (s *segments) len() int { return len(s.slabs) * slab }
+
+// take returns a free segment and its number.
+func (s *segments) take() (uint32, *segment) {
 	if s.free == 0 {
-		first := max(len(s.all), 1)
-		s.all = append(s.all, make([]segment, max(len(s.all), 16))...)
-		for i := len(s.all) - 1; i >= first; i-- {
-			s.all[i].next = s.free
+		first := max(s.len(), 1)
+		s.slabs = append(s.slabs, new([slab]segment))
+		for i := s.len() - 1; i >= first; i-- {
+			s.at(uint32(i)).next = s.free
 			s.free = uint32(i)
 		}
 	}
 	i := s.free
-	s.free = s.all[i].next
-	return i
+	g := s.at(i)
+	s.free, g.next = g.next, 0
+	return i, g
 }
 
 // give puts a segment back and returns the one behind it. Its buffer is the caller's.
 func (s *segments) give(i uint32) (next uint32) {
-	g := &s.all[i]
+	g := s.at(i)
 	next = g.next
 	*g = segment{next: s.free}
 	s.free = i

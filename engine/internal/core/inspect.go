@@ -100,7 +100,7 @@ func (c *Conn) Look(now time.Duration) ConnView {
 
 // Segments is how many messages wait to be sent on the channels of the arena.
 func (a *Arena) Segments() int {
-	n := max(len(a.segs.all)-1, 0)
+	n := max(a.segs.len()-1, 0)
 	for i := a.segs.free; i != 0; i = a.segs.at(i).next {
 		n--
 	}

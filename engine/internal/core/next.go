@@ -177,14 +177,15 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 			}
 		}
 		before := b.Len()
-		if file = c.arena.segs.at(r.first).isFile(); file {
+		s := c.arena.segs.at(r.first)
+		if file = s.isFile(); file {
 			var done int
 			if done, fit, lost = c.nextOfFile(now, b, slot, r, n); b.Len() == before {
 				break
 			}
 			freed += done
 		} else {
-			done := c.appendFrame(b, r, n)
+			done := c.appendFrame(b, r, s, n)
 			if fit = done > 0; !fit {
 				break
 			}
@@ -227,9 +228,9 @@ func (c *Conn) appendData(now time.Duration, b *Batch, slot uint32, budget int) 
 	return fit
 }
 
-// appendFrame appends the next n bytes of a channel as a DATA frame, with FIN if they are the last, and returns
-// how much of its queue is free by that: nothing if the frame does not fit.
-func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int) {
+// appendFrame appends the next n bytes of a channel, which are of its first segment, as a DATA frame, with FIN if they
+// are the last, and returns how much of its queue is free by that: nothing if the frame does not fit.
+func (c *Conn) appendFrame(b *Batch, r *record, s *segment, n int) (freed int) {
 	copied := codec.HeaderSize
 	if n <= copyLimit || r.flags&compressing != 0 {
 		copied += min(n, copyLimit)
@@ -237,7 +238,6 @@ func (c *Conn) appendFrame(b *Batch, r *record, n int) (freed int) {
 	if !b.fits(codec.HeaderSize+n, copied) {
 		return 0
 	}
-	s := c.arena.segs.at(r.first)
 	h := codec.Header{Channel: r.id, Type: codec.Data}
 	if r.flags&(finWanted|appClosed) == finWanted && s.next == 0 && int(s.off)+n == int(s.end) {
 		h.Flags = codec.Fin

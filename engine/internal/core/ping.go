@@ -202,9 +202,8 @@ func (p *pongs) forget(a *Arena) {
 }
 
 func (p *pongs) push(a *Arena, buf *pool.Buf) {
-	i := a.segs.take()
-	s := a.segs.at(i)
-	s.buf, s.next = buf, 0
+	i, s := a.segs.take()
+	s.buf = buf
 	if p.last == 0 {
 		p.first = i
 	} else {
