@@ -36,7 +36,7 @@ type attackers struct{ process }
 
 // startAttack starts attackers.
 func (p Program) startAttack(ctx context.Context, cfg attackConfig) (*attackers, error) {
-	started, err := p.start(ctx, attackProcess, true, cfg)
+	started, err := p.start(ctx, attackProcess, cfg, startLow)
 	if err != nil {
 		return nil, err
 	}

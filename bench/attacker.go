@@ -96,9 +96,12 @@ func (t *attacker) write() {
 	}
 }
 
-// send writes what the script has made, and returns false if the connection has ended.
+// send writes what the script has made, and returns false if the connection has ended, or the attack.
 func (t *attacker) send() bool {
 	s := t.script
+	if t.isOver() { // who would have to close it waits for a processor behind all that attack
+		return false
+	}
 	_, err := t.conn.Write(s.b)
 	if err != nil {
 		return false

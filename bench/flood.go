@@ -50,6 +50,7 @@ type FloodRow struct {
 type Victim struct {
 	Latency *Latency `json:"latency,omitempty"`
 	Lost    string   `json:"lost,omitempty"` // why there is no latency: what the connection ended with
+	First   bool     `json:"first"`          // its process had a processor whenever it wanted one
 
 	CPU    float64 `json:"server_cpu"`        // processors that the server kept busy, all in all
 	Others float64 `json:"frames_per_second"` // that the server took from others
@@ -66,9 +67,10 @@ type floodRun struct {
 // that flood's.
 //
 // The attackers have the machine's processors in common with the server and with the connection whose
-// echo is measured. On Linux they get what those leave idle; elsewhere they take a share whatever the server
-// does. What they do to it beyond that shows in the comparison with legal connections, as many and with as
-// many frames, and with a rate that leaves processors idle.
+// echo is measured. On Linux they get what those leave idle, and that connection's process has one whenever it wants
+// one, as on a machine of its own: what it waits for is the server. Elsewhere, or if the system does not permit that,
+// they take their shares whatever the server does. What they do to it beyond that shows in the comparison with legal
+// connections, as many and with as many frames, and with a rate that leaves processors idle.
 func measureFloods(
 	ctx context.Context, o Options, cfg ServerConfig, p Program, progress Progress,
 ) (*FloodResult, error) {
@@ -179,27 +181,23 @@ func (r *floodRun) attacked(
 // echo measures the echo of a well-behaved connection, one message at a time. That the connection or the
 // server is lost is a result.
 func (r *floodRun) echo(ctx context.Context, progress Progress) (v Victim, err error) {
-	o := Defaults(Echo)
-	o.Addr, o.Channels, o.Depth, o.Size = r.server.Addr, 1, 1, legalBytes
-	o.Duration, o.Warmup, o.Client = r.o.Duration, r.o.Warmup, r.o.Client
 	began := time.Now()
 	before, err := r.server.Usage()
 	if err != nil {
 		return Victim{Lost: err.Error()}, nil
 	}
-	res, err := Run(ctx, o, nil, progress)
-	switch {
-	case ctx.Err() != nil:
-		return v, ctx.Err()
-	case err != nil:
-		v.Lost = err.Error()
-		res = new(Result)
+	saw, err := r.program.suffer(ctx, victimConfig{
+		Addr: r.server.Addr, Duration: r.o.Duration, Warmup: r.o.Warmup,
+		Backend: r.o.Client.Backend, Socket: r.o.Client.Socket,
+	}, progress)
+	if err != nil {
+		return v, err
 	}
-	v.Latency = res.Latency
+	v.Latency, v.Lost, v.First = saw.Latency, saw.Lost, saw.First
 	if after, err := r.server.Usage(); err == nil {
 		took := time.Since(began).Seconds()
 		v.CPU = (after.CPU - before.CPU).Seconds() / took
-		v.Others = max(float64(after.Stats.FramesIn-before.Stats.FramesIn)/took-res.MessagesPerSecond, 0)
+		v.Others = max(float64(after.Stats.FramesIn-before.Stats.FramesIn)/took-saw.Rate, 0)
 	}
 	return v, nil
 }

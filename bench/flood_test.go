@@ -3,9 +3,11 @@ package bench
 import (
 	"bytes"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sscd-io/sscd/codec"
 	"github.com/sscd-io/sscd/engine"
@@ -153,14 +155,33 @@ func TestEndsAreListed(t *testing.T) {
 func TestLossesAreReported(t *testing.T) {
 	r := &FloodResult{Options: Defaults(Flood), Rows: []FloodRow{
 		{Name: "x", Flood: Victim{Lost: "a connection ended: cleanly"}, Peak: 5, Stated: 4, Panics: 1},
+		{Name: "y", Flood: Victim{First: true}},
 	}}
 	var b bytes.Buffer
 	if err := r.WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"lost: a connection ended", "dead, 1 panics, beyond the bound"} {
+	for _, want := range []string{"lost: a connection ended", "dead, 1 panics, beyond the bound", "does not let it come first"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
+	}
+}
+
+// Whom nobody answers, or who is thrown out, says so; what the process is told arrives.
+func TestVictimsSayWhatTheySaw(t *testing.T) {
+	server, err := Program(os.Args[0]).StartServer(t.Context(), ServerConfig{Backend: engine.Epoll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := victimConfig{Addr: server.Addr, Duration: 100 * time.Millisecond, Backend: engine.Net}
+	quiet := func(string, float64, int64) {}
+	saw, err := Program(os.Args[0]).suffer(t.Context(), cfg, quiet)
+	if err != nil || saw.Lost != "" || saw.Latency == nil || saw.Rate <= 0 {
+		t.Errorf("%+v, %v", saw, err)
+	}
+	server.Stop()
+	if saw, err = Program(os.Args[0]).suffer(t.Context(), cfg, quiet); err != nil || saw.Lost == "" || saw.Latency != nil {
+		t.Errorf("without a server: %+v, %v", saw, err)
 	}
 }

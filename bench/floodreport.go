@@ -61,9 +61,14 @@ func (r *FloodResult) victimRows(t io.Writer) {
 	fmt.Fprintln(t, "\necho of 64 B on a connection of its own: p50 and p99 alone, beside as many legal connections\n"+
 		"with as many frames, and beside the flood; the last columns compare the p99")
 	fmt.Fprintln(t, "flood\talone\tlegal\tlegal frames/s\tflood\tflood/alone\tflood/legal")
+	shared := false
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%s\t%s\t%s\n", row.Name, row.Idle.text(), row.Legal.text(), row.Legal.Others,
 			row.Flood.text(), times(row.Flood, row.Idle), times(row.Flood, row.Legal))
+		shared = shared || !row.Flood.First
+	}
+	if shared {
+		fmt.Fprintln(t, "that connection had to share the processors: the system does not let it come first")
 	}
 }
 

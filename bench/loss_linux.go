@@ -51,7 +51,7 @@ type packet struct {
 
 // startApart is start in a network namespace of its own, and for those who may not have that in a user namespace too.
 func (p Program) startApart(ctx context.Context, name string, cfg any) (*process, error) {
-	return p.startWith(ctx, name, cfg, func(cmd *exec.Cmd) error {
+	return p.start(ctx, name, cfg, func(cmd *exec.Cmd) error {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 		if os.Geteuid() != 0 {
 			cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER

@@ -22,6 +22,7 @@ const (
 	bareProcess   = "bare-process"
 	scaleProcess  = "scale-process"
 	lossProcess   = "loss-process"
+	victimProcess = "victim-process"
 )
 
 // Process returns what a program that was run with these arguments is to do instead of measuring, or nil.
@@ -40,6 +41,8 @@ func Process(args []string) func(in io.Reader, out io.Writer) error {
 		return scaleMain
 	case lossProcess:
 		return lossMain
+	case victimProcess:
+		return victimMain
 	}
 	return nil
 }
@@ -52,18 +55,8 @@ type process struct {
 	out *bufio.Reader
 }
 
-// start starts the process of that name and tells it cfg. One of low rank runs while no other wants to, where the
-// system knows that.
-func (p Program) start(ctx context.Context, name string, low bool, cfg any) (*process, error) {
-	begin := (*exec.Cmd).Start
-	if low {
-		begin = startLow
-	}
-	return p.startWith(ctx, name, cfg, begin)
-}
-
-// startWith is start with another way to start what is to be run.
-func (p Program) startWith(
+// start starts the process of that name as begin does it, and tells it cfg.
+func (p Program) start(
 	ctx context.Context, name string, cfg any, begin func(*exec.Cmd) error,
 ) (*process, error) {
 	cmd := exec.CommandContext(ctx, string(p), name)

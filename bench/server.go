@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
@@ -97,7 +98,7 @@ func (p Program) StartServer(ctx context.Context, cfg ServerConfig) (*Server, er
 // Start starts the program as a server of another kind: it is run with the kind as its only argument, must call
 // Serve then, and is told cfg.
 func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, error) {
-	started, err := p.start(ctx, kind, false, cfg)
+	started, err := p.start(ctx, kind, cfg, (*exec.Cmd).Start)
 	if err != nil {
 		return nil, err
 	}
