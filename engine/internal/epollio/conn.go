@@ -70,7 +70,7 @@ func (c *conn) ready(ev netpoll.IOEvent) {
 // read reads once: what is left makes the socket ready again. It returns whether it read all it was allowed to.
 func (c *conn) read() (filled bool) {
 	gulp := c.Conn.Gulp()
-	n, err := unix.Read(c.FD(), c.l.buf[:gulp])
+	n, err := c.Read(c.l.buf[:gulp])
 	switch {
 	case n > 0:
 		c.HasRead()
@@ -120,7 +120,7 @@ func (c *conn) fail(err error) {
 // end often says why it did. Then the connection ends, if it has not over that.
 func (c *conn) lastRead() {
 	for got := 0; got < lastBytes && c.FD() >= 0 && !c.deaf; {
-		n, err := unix.Read(c.FD(), c.l.buf)
+		n, err := c.Read(c.l.buf)
 		if err == unix.EINTR {
 			continue
 		}

@@ -44,6 +44,9 @@ func (s *Socket) LetGo() (fd int) {
 	return fd
 }
 
+// Read reads once, as much as p holds at most.
+func (s *Socket) Read(p []byte) (int, error) { return sock.Read(s.fd, p) }
+
 // HasRead tells the socket that it was read from.
 func (s *Socket) HasRead() {
 	if s.quickAck {
