@@ -126,9 +126,26 @@ func (c *Conn) Send(now time.Duration, h Handle, buf *pool.Buf) {
 // SendCopy is Send of a copy of p, which should be short.
 func (c *Conn) SendCopy(now time.Duration, h Handle, p []byte) {
 	if r := c.sending(h); r != nil {
-		c.push(r, c.arena.stock.Copy(p))
+		if r.last == 0 || !c.append(r, c.arena.segs.at(r.last), p) {
+			c.push(r, c.arena.stock.Copy(p)).place = ^0
+		}
 		c.ready(now, h.Slot, r)
 	}
+}
+
+// append queues a copy of p in the buffer of the last segment of a channel, if that has room. So short messages that
+// have to wait take little more memory than they are long.
+func (c *Conn) append(r *record, last *segment, p []byte) bool {
+	start := int(last.end)
+	if last.place >= 0 || last.buf.Cap()-start < len(p) {
+		return false
+	}
+	buf := last.buf
+	buf.Retain()
+	buf.B = append(buf.B, p...)
+	s := c.push(r, buf)
+	s.off, s.place = uint32(start), ^int32(start)
+	return true
 }
 
 // sending returns the record of channel h if it can still send.
@@ -228,9 +245,9 @@ func (c *Conn) Keep(h Handle) {
 	}
 }
 
-// push appends buf, if it holds anything, to what waits on a channel. OPEN's payload is pushed even if
-// there is none.
-func (c *Conn) push(r *record, buf *pool.Buf) {
+// push appends buf, if it holds anything, to what waits on a channel, and returns its segment. OPEN's payload is
+// pushed even if there is none.
+func (c *Conn) push(r *record, buf *pool.Buf) *segment {
 	i, s := c.arena.segs.take()
 	if buf != nil {
 		s.buf, s.end = buf, uint32(len(buf.B))
@@ -241,6 +258,7 @@ func (c *Conn) push(r *record, buf *pool.Buf) {
 		c.arena.segs.at(r.last).next = i
 	}
 	r.last = i
+	return s
 }
 
 // drop removes the first segment of a channel with what it holds.
@@ -248,9 +266,9 @@ func (c *Conn) drop(r *record) {
 	place := c.arena.segs.at(r.first).place
 	buf := c.pop(r)
 	switch {
-	case place == 0 && buf != nil:
+	case place <= 0 && buf != nil:
 		c.arena.stock.Release(buf)
-	case place != 0 && buf != nil:
+	case buf != nil:
 		c.arena.Drop(c.arena.shared[place], 1)
 	case place != 0:
 		c.arena.files.drop(place)

@@ -25,7 +25,7 @@ type Arena struct {
 	collect uint32     // from how many consumed bytes on a connection must know
 	shared  []*Shared  // messages for many channels; slot 0 is none
 
-	freeShared []uint32
+	freeShared []int32
 	inflated   *pool.Buf // the payload of the compressed frame being handled, or nil
 	packed     []byte    // for payloads to compress
 
@@ -197,8 +197,12 @@ type segment struct {
 	buf      *pool.Buf
 	off, end uint32 // of buf.B
 	next     uint32
-	place    uint32 // if not 0, in Arena.shared, which has the reference to buf, or without buf in Arena.files
+	place    int32 // if > 0, in Arena.shared, which has the reference to buf, or without buf in Arena.files
+	// If place is negative, buf is of Stock.Copy, and the message begins at ^place in it, behind others.
 }
+
+// size is how long the message is of which off is a part.
+func (s *segment) size() int { return int(s.end) - max(0, int(^s.place)) }
 
 // isFile returns whether the bytes are those of a file.
 func (s *segment) isFile() bool { return s.buf == nil && s.place != 0 }

@@ -93,7 +93,7 @@ func (c *Conn) checkChannel(slot uint32, r *record) error {
 		if s.isFile() {
 			queued += fileCost
 		} else {
-			queued += max(cost(int(s.end))-int(s.off), 0)
+			queued += cost(s.size()) - s.size() + int(s.end-s.off)
 		}
 	}
 	if booked := int(r.gate.word.Load() & gateQueued); booked < queued {

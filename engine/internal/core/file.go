@@ -45,11 +45,11 @@ type fileRange struct {
 // fileTable is the arena's store of file ranges. Index 0 is none.
 type fileTable struct {
 	all  []fileRange
-	free []uint32
+	free []int32
 }
 
 // put stores a range.
-func (t *fileTable) put(f fileRange) (i uint32) {
+func (t *fileTable) put(f fileRange) (i int32) {
 	if len(t.all) == 0 {
 		t.all = append(t.all, fileRange{})
 	}
@@ -59,11 +59,11 @@ func (t *fileTable) put(f fileRange) (i uint32) {
 		return i
 	}
 	t.all = append(t.all, f)
-	return uint32(len(t.all) - 1)
+	return int32(len(t.all) - 1)
 }
 
 // drop removes range i and releases its file.
-func (t *fileTable) drop(i uint32) {
+func (t *fileTable) drop(i int32) {
 	t.all[i].file.Release()
 	t.all[i] = fileRange{}
 	t.free = append(t.free, i)
@@ -96,8 +96,7 @@ func (c *Conn) SendFile(now time.Duration, h Handle, f File, off, n int64) {
 		f.Release()
 		return
 	}
-	c.push(r, nil)
-	c.arena.segs.at(r.last).place = c.arena.files.put(fileRange{file: f, off: off, left: n})
+	c.push(r, nil).place = c.arena.files.put(fileRange{file: f, off: off, left: n})
 	c.ready(now, h.Slot, r)
 }
 

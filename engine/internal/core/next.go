@@ -253,7 +253,7 @@ func (c *Conn) appendFrame(b *Batch, r *record, s *segment, n int) (freed int) {
 	r.out.take(n)
 	freed = n
 	if s.off += uint32(n); s.off == s.end {
-		freed += cost(int(s.end)) - int(s.end)
+		freed += cost(s.size()) - s.size()
 		c.drop(r)
 	}
 	return freed

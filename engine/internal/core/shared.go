@@ -30,8 +30,8 @@ func (m *Message) Release() { m.buf.Release() }
 // reference that all loops count is one for all of them.
 type Shared struct {
 	*Message
-	left int    // channels whose SendShared was not called yet, or on which it waits
-	slot uint32 // in Arena.shared; 0 before the first of them
+	left int   // channels whose SendShared was not called yet, or on which it waits
+	slot int32 // in Arena.shared; 0 before the first of them
 }
 
 // Drop tells that SendShared is not called for n of the channels.
@@ -47,14 +47,14 @@ func (a *Arena) Drop(s *Shared, n int) {
 }
 
 // slotOf is the slot of s, which gets one if it has none.
-func (a *Arena) slotOf(s *Shared) uint32 {
+func (a *Arena) slotOf(s *Shared) int32 {
 	if s.slot == 0 {
 		if n := len(a.freeShared); n > 0 {
 			s.slot = a.freeShared[n-1]
 			a.freeShared = a.freeShared[:n-1]
 		} else {
 			a.shared = append(a.shared, nil)
-			s.slot = uint32(len(a.shared) - 1)
+			s.slot = int32(len(a.shared) - 1)
 		}
 		a.shared[s.slot] = s
 	}
@@ -68,14 +68,13 @@ func (c *Conn) SendShared(now time.Duration, h Handle, s *Shared) {
 		c.arena.Drop(s, 1)
 		return
 	}
-	c.push(r, s.buf)
-	c.arena.segs.at(r.last).place = c.arena.slotOf(s)
+	c.push(r, s.buf).place = c.arena.slotOf(s)
 	c.ready(now, h.Slot, r)
 }
 
 // sumOf is the sum of the payload if it is all of a segment and known, else nil.
 func (a *Arena) sumOf(s *segment, n int) *codec.Sum {
-	if s.place == 0 || n != int(s.end) {
+	if s.place <= 0 || n != int(s.end) {
 		return nil
 	}
 	return a.shared[s.place].sum
