@@ -762,9 +762,9 @@ func TestChecksums(t *testing.T) {
 		bad := p.encode("PING 0")
 		bad[15] ^= 1
 		p.sendBytes(append(append(p.encode("OPEN 1"), bad...), p.encode("OPEN 3")...))
-		f, err := p.next(patience)
+		f, err := p.next(reaction)
 		if err == nil && show(f) == "ACK 1" { // it may leave before the second is looked at
-			f, err = p.next(patience)
+			f, err = p.next(reaction)
 		}
 		if err != nil || show(f) != "ERROR 0 CHECKSUM" {
 			t.Fatalf("after a bad second frame: %s", came(f, err))

@@ -27,13 +27,8 @@ import (
 	"github.com/sscd-io/sscd/engine/builtin"
 )
 
-const (
-	// reaction is how soon a server must have ended a connection over a fault.
-	reaction = 2 * time.Second
-
-	// startWindow is what either side of a base channel may send at first (SPEC section 2).
-	startWindow = 65536
-)
+// startWindow is what either side of a base channel may send at first (SPEC section 2).
+const startWindow = 65536
 
 // backends are what every test of a server runs on: those that this machine has.
 var backends = engine.Backends()
@@ -417,7 +412,7 @@ func (p *rawPeer) wantAlive() {
 func (p *rawPeer) wantConnError(code codec.Code) {
 	p.t.Helper()
 	want := "ERROR 0 " + code.String()
-	f, err := p.next(patience)
+	f, err := p.next(reaction)
 	if err != nil {
 		p.fatalf("instead of %s: %v", want, err)
 	}
@@ -431,7 +426,7 @@ func (p *rawPeer) wantConnError(code codec.Code) {
 // wantClosed is that the server ends the connection, and nothing comes before that.
 func (p *rawPeer) wantClosed() {
 	p.t.Helper()
-	f, err := p.next(patience)
+	f, err := p.next(reaction)
 	if err == nil {
 		p.fatalf("%s came instead of the end", show(f))
 	}
