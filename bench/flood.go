@@ -193,7 +193,7 @@ func (r *floodRun) echo(ctx context.Context, progress Progress) (v Victim, err e
 	if err != nil {
 		return v, err
 	}
-	v.Latency, v.Lost, v.First = saw.Latency, saw.Lost, saw.First
+	v = saw.Victim
 	if after, err := r.server.Usage(); err == nil {
 		took := time.Since(began).Seconds()
 		v.CPU = (after.CPU - before.CPU).Seconds() / took

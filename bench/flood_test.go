@@ -155,20 +155,40 @@ func TestEndsAreListed(t *testing.T) {
 func TestLossesAreReported(t *testing.T) {
 	r := &FloodResult{Options: Defaults(Flood), Rows: []FloodRow{
 		{Name: "x", Flood: Victim{Lost: "a connection ended: cleanly"}, Peak: 5, Stated: 4, Panics: 1},
-		{Name: "y", Flood: Victim{First: true}},
 	}}
 	var b bytes.Buffer
 	if err := r.WriteTable(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"lost: a connection ended", "dead, 1 panics, beyond the bound", "does not let it come first"} {
+	for _, want := range []string{"lost: a connection ended", "dead, 1 panics, beyond the bound"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 }
 
-// Whom nobody answers, or who is thrown out, says so; what the process is told arrives.
+// That a connection had to share the processors is said of those that were measured.
+func TestSharingIsReported(t *testing.T) {
+	for _, c := range []struct {
+		saw  Victim
+		want bool
+	}{
+		{Victim{Latency: new(Latency)}, true},
+		{Victim{Latency: new(Latency), First: true}, false},
+		{Victim{Lost: "the server does not answer"}, false},
+	} {
+		var b bytes.Buffer
+		r := &FloodResult{Options: Defaults(Flood), Rows: []FloodRow{{Flood: c.saw}}}
+		if err := r.WriteTable(&b); err != nil {
+			t.Fatal(err)
+		}
+		if said := strings.Contains(b.String(), "does not let it come first"); said != c.want {
+			t.Errorf("%+v: %v", c.saw, said)
+		}
+	}
+}
+
+// Whom nobody answers says so; what the process is told arrives.
 func TestVictimsSayWhatTheySaw(t *testing.T) {
 	server, err := Program(os.Args[0]).StartServer(t.Context(), ServerConfig{Backend: engine.Epoll})
 	if err != nil {

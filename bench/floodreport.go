@@ -65,7 +65,7 @@ func (r *FloodResult) victimRows(t io.Writer) {
 	for _, row := range r.Rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%s\t%s\t%s\n", row.Name, row.Idle.text(), row.Legal.text(), row.Legal.Others,
 			row.Flood.text(), times(row.Flood, row.Idle), times(row.Flood, row.Legal))
-		shared = shared || !row.Flood.First
+		shared = shared || row.Flood.Latency != nil && !row.Flood.First
 	}
 	if shared {
 		fmt.Fprintln(t, "that connection had to share the processors: the system does not let it come first")

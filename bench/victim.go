@@ -16,12 +16,10 @@ type victimConfig struct {
 	Socket           engine.SocketConfig
 }
 
-// victimReport is what it saw.
+// victimReport is what it saw; what the server spent it does not know.
 type victimReport struct {
-	Latency *Latency
-	Lost    string  // why there is none
-	Rate    float64 // messages a second
-	First   bool    // as in Victim
+	Victim
+	Rate float64 // messages a second
 }
 
 // suffer has the echo of a well-behaved connection measured, one message at a time, by a process that comes before
@@ -53,7 +51,7 @@ func victimMain(in io.Reader, out io.Writer) error {
 	o.Addr, o.Channels, o.Depth, o.Size, o.Duration, o.Warmup = cfg.Addr, 1, 1, legalBytes, cfg.Duration, cfg.Warmup
 	o.Client.Backend, o.Client.Socket = cfg.Backend, cfg.Socket
 	return answer(lines, out, func(string) (any, error) {
-		rep := victimReport{First: isFirst()}
+		rep := victimReport{Victim: Victim{First: isFirst()}}
 		res, err := Run(context.Background(), o, nil, nil)
 		if err != nil {
 			rep.Lost = err.Error()

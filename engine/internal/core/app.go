@@ -126,16 +126,16 @@ func (c *Conn) Send(now time.Duration, h Handle, buf *pool.Buf) {
 // SendCopy is Send of a copy of p, which should be short.
 func (c *Conn) SendCopy(now time.Duration, h Handle, p []byte) {
 	if r := c.sending(h); r != nil {
-		if r.last == 0 || !c.append(r, c.arena.segs.at(r.last), p) {
+		if r.last == 0 || !c.appendCopy(r, c.arena.segs.at(r.last), p) {
 			c.push(r, c.arena.stock.Copy(p)).place = ^0
 		}
 		c.ready(now, h.Slot, r)
 	}
 }
 
-// append queues a copy of p in the buffer of the last segment of a channel, if that has room. So short messages that
-// have to wait take little more memory than they are long.
-func (c *Conn) append(r *record, last *segment, p []byte) bool {
+// appendCopy queues a copy of p in the buffer of the last segment of a channel, if that has room. So short messages
+// that have to wait take little more memory than they are long.
+func (c *Conn) appendCopy(r *record, last *segment, p []byte) bool {
 	start := int(last.end)
 	if last.place >= 0 || last.buf.Cap()-start < len(p) {
 		return false

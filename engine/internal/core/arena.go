@@ -197,8 +197,10 @@ type segment struct {
 	buf      *pool.Buf
 	off, end uint32 // of buf.B
 	next     uint32
-	place    int32 // if > 0, in Arena.shared, which has the reference to buf, or without buf in Arena.files
-	// If place is negative, buf is of Stock.Copy, and the message begins at ^place in it, behind others.
+
+	// If positive, place is in Arena.shared, which has the reference to buf, or without buf in Arena.files. If
+	// negative, buf is a copy of ours, in which the message begins at ^place.
+	place int32
 }
 
 // size is how long the message is of which off is a part.
