@@ -113,7 +113,7 @@ func (l *Loop) spin(from time.Duration) bool {
 
 // idle returns whether there is nothing to do before something comes.
 func (l *Loop) idle(now time.Duration) bool {
-	if l.more || l.behind || len(l.ready) > 0 || min(l.alarm, l.watch) <= now {
+	if l.more || l.behind || len(l.ready) > 0 || len(l.hungry) > 0 || min(l.alarm, l.watch) <= now {
 		return false
 	}
 	for _, c := range l.flying {

@@ -29,6 +29,7 @@ type conn struct {
 	isUnsettled bool    // among Loop.unsettled
 	deaf        bool    // bytes are not wanted
 	heardAll    bool    // no more bytes can come
+	isHungry    bool    // among Loop.hungry
 	heard       uint32  // Loop.crowd's window of the last receipt
 	halfOpen    bool    // the peer has ended its direction: see poll
 	closed      bool    // Close was called
@@ -79,7 +80,7 @@ func (c *conn) needs() request {
 		if !full && c.under&(receive|poll) != 0 && c.under&cancel == 0 {
 			return cancel
 		}
-	case !c.deaf && !c.heardAll && c.under&receive == 0:
+	case !c.deaf && !c.heardAll && !c.isHungry && c.under&receive == 0:
 		return receive
 	case c.under&cancel == 0 && c.toCancel() != 0:
 		return cancel
@@ -184,6 +185,8 @@ func (c *conn) received(e ring.CQE, more bool) {
 	case err == nil && e.Res > 0:
 	case err == unix.ENOBUFS:
 		c.l.Counters.NoBuffers.Add(1)
+		c.isHungry = true
+		c.l.hungry = append(c.l.hungry, c)
 	case err == unix.ECANCELED && c.err != nil && c.deaf: // nothing will be heard any more
 		c.l.broken = append(c.l.broken, c)
 	case err == unix.ECANCELED || err == unix.EAGAIN || err == unix.EINTR || err == unix.ENOMEM:

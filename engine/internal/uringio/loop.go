@@ -70,6 +70,8 @@ type Loop struct {
 	free      []slot
 	unsettled []*conn // to be settled when the turn is over
 	broken    []*conn // a write failed
+	hungry    []*conn // found no buffer to receive into
+	buffers   int     // of the ring
 
 	listeners []*listener // by their number
 
@@ -104,7 +106,8 @@ func newSized(cfg *loop.Config, size ring.Config) (*Loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Loop{ring: r, pool: cfg.Core.Pool, alarm: never, watch: never, armed: never, done: make(chan struct{})}
+	l := &Loop{ring: r, pool: cfg.Core.Pool, alarm: never, watch: never, armed: never, done: make(chan struct{}),
+		buffers: size.Buffers}
 	l.spins = ring.CanSpin && runtime.GOMAXPROCS(0) > 1
 	l.Removed = cfg.Removed
 	if l.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
@@ -300,6 +303,7 @@ func (l *Loop) report() {
 // was submitted, are for the next turn, which comes at once.
 func (l *Loop) settle() {
 	l.behind = false
+	l.feed()
 	for len(l.unsettled) > 0 {
 		c := l.unsettled[len(l.unsettled)-1]
 		c.isUnsettled = false
@@ -321,6 +325,18 @@ func (l *Loop) settle() {
 			l.behind = l.behind || !l.watching[n]
 		}
 	}
+}
+
+// feed has so many connections receive again as there are buffers, of those that found none. If all tried again, nearly
+// all would find none once more.
+func (l *Loop) feed() {
+	n := min(l.buffers, len(l.hungry))
+	for i, c := range l.hungry[:n] {
+		c.isHungry = false
+		c.unsettle()
+		l.hungry[i] = nil
+	}
+	l.hungry = l.hungry[n:]
 }
 
 // active has connections looked at in a while.

@@ -98,6 +98,9 @@ func TestStarvation(t *testing.T) {
 	if c.NoBuffers.Load() == 0 || c.Overflows.Load() == 0 {
 		t.Error("nothing ran short")
 	}
+	if n, most := c.NoBuffers.Load(), uint64(4*conns*each/small.BufferSize); n > most {
+		t.Errorf("%d times there was no buffer: more than %d, so it was not those who could have one that tried", n, most)
+	}
 	for _, p := range peers {
 		p.CloseWrite()
 	}
