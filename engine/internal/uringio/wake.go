@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is for how many completions the next Enter waits; timer and event are among them.
+// patience is for how many completions the next Enter waits (see ring.Enter); timer and event are among them.
 func (l *Loop) patience() (wait uint32) {
 	now := l.Loop.Since()
 	if l.watch <= now {
@@ -26,11 +26,15 @@ func (l *Loop) patience() (wait uint32) {
 	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
 		return 0
 	}
-	if l.others > 1 {
-		// More is likely to be on its way: from those who are about to run, too.
-		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	if l.others < 2 {
+		return 1
 	}
-	return uint32(max(l.others+l.others/2, 1))
+	// More is likely to be on its way: from those who are about to run, and where many talk, from all of them.
+	unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	if l.crowd.last <= fewTalk {
+		return 1
+	}
+	return uint32(l.crowd.last)
 }
 
 // Wake implements loop.Backend.

@@ -147,14 +147,15 @@ func (r *Ring) Close() {
 // Forever is a timeout that does not come.
 const Forever = time.Duration(-1)
 
-// linger is for how many microseconds Enter waits for more than one completion. What comes meanwhile wakes nobody.
-const linger = 15
+// linger is for how many microseconds Enter waits for each completion, if for more than one. What comes meanwhile wakes
+// nobody.
+const linger = 4
 
 // Enter submits what was queued and waits until there is a completion to Reap, or until the timeout. For so many as
 // wait says it waits for a moment, if the kernel can. With wait 0 it returns at once. That a signal or the timeout came
 // first is no error; EAGAIN, EBUSY and ENOMEM are about this moment, and what was not submitted still is.
 func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
-	r.arg.ts, r.arg.minWait = 0, linger
+	r.arg.ts, r.arg.minWait = 0, linger*wait
 	if wait < 2 || !lingers || r.features&featMinTimeout == 0 {
 		wait, r.arg.minWait = min(wait, 1), 0
 	}
