@@ -111,6 +111,43 @@ func TestStarvation(t *testing.T) {
 	}
 }
 
+// Connections may end, and the loop, while they wait for a buffer.
+func TestEndsWithoutABuffer(t *testing.T) {
+	const each = 64 << 10
+	r, l := serve(t, small, func(c *core.Config) { c.SendQueue = 2 * each })
+	var stay, leave []*evlooptest.Peer
+	for range 100 {
+		for _, to := range []*[]*evlooptest.Peer{&stay, &leave} {
+			_, p := r.Join(l)
+			p.Say(evlooptest.Opens(1), evlooptest.Grant(1, 1<<30))
+			*to = append(*to, p)
+		}
+	}
+	var wg sync.WaitGroup
+	for i, p := range stay {
+		wg.Go(func() {
+			if err := echoes(p, each, i<<8); err != nil {
+				t.Errorf("connection %d: %v", i, err)
+			}
+		})
+	}
+	for _, p := range leave {
+		wg.Go(func() {
+			p.NC.Write(evlooptest.Frame(codec.Data, 1, make([]byte, 16000)))
+			p.Close()
+		})
+	}
+	wg.Wait()
+	evlooptest.Until(t, "the end of those who left", func() bool { return r.Conns() == int64(len(stay)) })
+	if l.Counters.NoBuffers.Load() == 0 {
+		t.Error("there was a buffer for everybody")
+	}
+	r.Inside(l, func() { settled(t, l) })
+	for _, p := range stay {
+		p.NC.Write(evlooptest.Frame(codec.FirstExtension, 0, make([]byte, 16000)))
+	}
+}
+
 // Clients that come all at once, to a queue of 8: all are accepted and armed.
 func TestManyClientsAtOnce(t *testing.T) {
 	r, l := serve(t, small)
