@@ -63,7 +63,10 @@ func TestStarvation(t *testing.T) {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); limit.Cur < 2*conns+100 {
 		t.Skip("too few descriptors: ", limit.Cur)
 	}
-	r, l := serve(t, small, func(c *core.Config) { c.SendQueue = 2 * each })
+	r, l := serve(t, small, func(c *core.Config) {
+		c.SendQueue = 2 * each
+		c.Timeouts = core.Timeouts{Keepalive: time.Hour, Frame: time.Hour, Stall: time.Hour} // however slow the machine is
+	})
 	var peers []*evlooptest.Peer
 	for range conns {
 		_, p := r.Join(l)
