@@ -3,6 +3,7 @@
 package uringio
 
 import (
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +27,13 @@ const (
 	// talk, it pays to let their messages gather.
 	crowdWindow = 64
 	fewTalk     = 10
+
+	// linger is how long a loop waits for the next message of each connection that talks, if those are many. To answer
+	// one takes as long at least.
+	linger = 4 * time.Microsecond
+
+	// yieldTime is how long a loop keeps Go's processor at most, before other goroutines have a chance to run on it.
+	yieldTime = time.Millisecond
 
 	// leastRest and mostRest are for how many waits a loop does not spin then: twice as many each time.
 	leastRest, mostRest = 16, 512
@@ -81,7 +89,8 @@ func (w *crowd) hears(window uint32) uint32 {
 	return w.window
 }
 
-// await submits what is queued and waits for completions: spinning at first, if that is likely to find some.
+// await submits what is queued and waits for completions: spinning at first, if that is likely to find some, or for
+// several.
 func (l *Loop) await() error {
 	from := l.Loop.Since()
 	l.took = max(from-l.woke, l.took/2)
@@ -94,9 +103,36 @@ func (l *Loop) await() error {
 			l.spinner.note(l.spin(from))
 		}
 	}
-	err := l.enter(l.patience(), ring.Forever)
+	slept, err := l.sleep()
 	l.woke = l.Loop.Since()
+	switch {
+	case slept:
+		l.yielded = l.woke
+	case l.woke-l.yielded > yieldTime:
+		runtime.Gosched()
+		l.woke = l.Loop.Since()
+		l.yielded = l.woke
+	}
 	return err
+}
+
+// sleep submits what is queued and waits for a completion, unless there is something else to do. slept says whether it
+// has given Go's processor away for that. More than one completion in the last turn means that more are likely to be on
+// their way: from those who are about to run, and where many talk, from all of them.
+func (l *Loop) sleep() (slept bool, err error) {
+	if !l.drowsy() {
+		return false, l.enter(0, ring.Forever)
+	}
+	if l.others > 1 {
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		if all := l.crowd.last; all > fewTalk {
+			err := l.enter(uint32(all), time.Duration(all)*linger)
+			if err != nil || !l.drowsy() {
+				return false, err
+			}
+		}
+	}
+	return true, l.enter(1, ring.Forever)
 }
 
 // spin looks for completions, and returns whether there are some. It ends early if other goroutines want the loop: they

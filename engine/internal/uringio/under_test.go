@@ -112,7 +112,7 @@ func TestCloseWithASendQueued(t *testing.T) {
 	if !c.closed || c.fd < 0 || c.flight == nil || m.End == nil {
 		t.Errorf("closed %v, descriptor %d, %d bytes in flight", c.closed, c.fd, len(c.flight))
 	}
-	if wait := l.patience(); wait != 0 {
+	if l.drowsy() {
 		t.Error("the loop would sleep, and the descriptor stay open")
 	}
 	for deadline := time.Now().Add(evlooptest.Patience); c.fd >= 0 && time.Now().Before(deadline); {
@@ -376,8 +376,8 @@ func TestAFullQueue(t *testing.T) {
 		t.Fatal("the queue is not full")
 	}
 	l.wanted.Store(false)
-	if wait := l.patience(); wait != 0 {
-		t.Errorf("it waits for %d completions", wait)
+	if l.drowsy() {
+		t.Error("it would sleep")
 	}
 	l.enter(0, 0)
 	if l.settle(); l.watching != ([2]bool{true, true}) || l.behind {

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is for how many completions the next Enter waits (see ring.Enter); timer and event are among them.
-func (l *Loop) patience() (wait uint32) {
+// drowsy returns whether there is nothing to do but to wait, for timer and event among others. Then Wake writes to the
+// eventfd, until the next Enter is over.
+func (l *Loop) drowsy() bool {
 	now := l.Loop.Since()
 	if l.watch <= now {
 		l.look()
@@ -21,20 +22,10 @@ func (l *Loop) patience() (wait uint32) {
 		l.armed = next
 	}
 	if !l.idle(now) || l.ring.Pending() {
-		return 0
+		return false
 	}
-	if l.asleep.Store(true); l.wanted.Load() || l.stopped.Load() {
-		return 0
-	}
-	if l.others < 2 {
-		return 1
-	}
-	// More is likely to be on its way: from those who are about to run, and where many talk, from all of them.
-	unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-	if l.crowd.last <= fewTalk {
-		return 1
-	}
-	return uint32(l.crowd.last)
+	l.asleep.Store(true)
+	return !l.wanted.Load() && !l.stopped.Load()
 }
 
 // Wake implements loop.Backend.

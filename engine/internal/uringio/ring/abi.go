@@ -57,7 +57,7 @@ type cqOffsets struct {
 type geteventsArg struct {
 	sigmask   uint64
 	sigmaskSz uint32
-	minWait   uint32 // microseconds
+	minWait   uint32
 	ts        uint64
 }
 
@@ -98,7 +98,6 @@ const (
 	featSingleMmap = 1 << 0
 	featNodrop     = 1 << 1
 	featExtArg     = 1 << 8
-	featMinTimeout = 1 << 15 // Linux 6.12
 )
 
 // Offsets for mmap.

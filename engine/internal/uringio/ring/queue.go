@@ -13,9 +13,6 @@ import (
 // Allocates says whether Enter does.
 const Allocates = false
 
-// lingers says whether enter heeds arg.minWait.
-const lingers = true
-
 // CanSpin says whether Pending can tell.
 const CanSpin = true
 
@@ -90,13 +87,13 @@ func (q *queue) next() *sqe {
 // queued is how many entries are still to be submitted.
 func (q *queue) queued() uint32 { return q.tail - atomic.LoadUint32(q.sqHead) }
 
-// enter submits what is queued and waits for so many completions, with the timeout that arg names. Who does not wait
-// keeps the processor.
-func (q *queue) enter(wait uint32, arg *geteventsArg, _ *unix.Timespec) error {
+// enter submits what is queued and waits for so many completions, with the timeout that arg names; keep is for Go's
+// processor.
+func (q *queue) enter(wait uint32, keep bool, arg *geteventsArg, _ *unix.Timespec) error {
 	atomic.StoreUint32(q.sqTail, q.tail)
-	call := unix.RawSyscall6
-	if wait > 0 {
-		call = unix.Syscall6
+	call := unix.Syscall6
+	if keep {
+		call = unix.RawSyscall6
 	}
 	_, _, errno := call(unix.SYS_IO_URING_ENTER, uintptr(q.fd), uintptr(q.queued()), uintptr(wait),
 		enterGetevents|enterExtArg, uintptr(unsafe.Pointer(arg)), unsafe.Sizeof(*arg))

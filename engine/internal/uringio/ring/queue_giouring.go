@@ -15,9 +15,6 @@ import (
 // Allocates says whether Enter does.
 const Allocates = true
 
-// lingers says whether enter heeds arg.minWait.
-const lingers = false
-
 // CanSpin says whether Pending can tell: giouring keeps the flags to itself that say so.
 const CanSpin = false
 
@@ -63,8 +60,9 @@ func (q *queue) next() *sqe {
 // queued is how many entries are still to be submitted.
 func (q *queue) queued() uint32 { return q.ring.SQReady() }
 
-// enter submits what is queued and waits for so many completions, or until ts has passed if arg names it.
-func (q *queue) enter(wait uint32, arg *geteventsArg, ts *unix.Timespec) error {
+// enter submits what is queued and waits for so many completions, or until ts has passed if arg names it. It never
+// keeps Go's processor.
+func (q *queue) enter(wait uint32, _ bool, arg *geteventsArg, ts *unix.Timespec) error {
 	var err error
 	switch {
 	case wait == 0:

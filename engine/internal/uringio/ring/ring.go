@@ -147,23 +147,21 @@ func (r *Ring) Close() {
 // Forever is a timeout that does not come.
 const Forever = time.Duration(-1)
 
-// linger is for how many microseconds Enter waits for each completion, if for more than one. What comes meanwhile wakes
-// nobody.
-const linger = 4
+// brief is how long a wait may be that Go's scheduler is not told of. Its monitor would take the processor away in one
+// of 20 µs, and to have it back costs a system call or two.
+const brief = time.Millisecond
 
-// Enter submits what was queued and waits until there is a completion to Reap, or until the timeout. For so many as
-// wait says it waits for a moment, if the kernel can. With wait 0 it returns at once. That a signal or the timeout came
-// first is no error; EAGAIN, EBUSY and ENOMEM are about this moment, and what was not submitted still is.
+// Enter submits what was queued and waits until there are so many completions to Reap, or until the timeout. With wait
+// 0 it returns at once. With a timeout below a millisecond it keeps Go's processor, which other goroutines may wait for.
+// That a signal or the timeout came first is no error; EAGAIN, EBUSY and ENOMEM are about this moment, and what was not
+// submitted still is.
 func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
-	r.arg.ts, r.arg.minWait = 0, linger*wait
-	if wait < 2 || !lingers || r.features&featMinTimeout == 0 {
-		wait, r.arg.minWait = min(wait, 1), 0
-	}
+	r.arg.ts = 0
 	if wait > 0 && timeout >= 0 {
 		*r.ts = unix.NsecToTimespec(int64(timeout))
 		r.arg.ts = uint64(uintptr(unsafe.Pointer(r.ts)))
 	}
-	err := r.enter(wait, r.arg, r.ts)
+	err := r.enter(wait, wait == 0 || timeout >= 0 && timeout < brief, r.arg, r.ts)
 	r.fails = r.fresh(r.fails[:0], failed)
 	if _, sure := r.Failed(); sure {
 		r.sent = 0
