@@ -148,6 +148,7 @@ func (l *Loop) event(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 		f()
 	}
 	l.report()
+	l.Yield(l.Loop.Now())
 	return nil
 }
 

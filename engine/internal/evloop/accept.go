@@ -49,6 +49,7 @@ type Base struct {
 
 	placed    atomic.Int64 // connections on their way to this loop
 	acceptors map[*Acceptor]struct{}
+	yielded   time.Duration // when other goroutines could have Go's processor last
 }
 
 func (b *Base) base() *Base { return b }

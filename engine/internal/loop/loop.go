@@ -71,6 +71,9 @@ func New(cfg *Config, backend Backend, shift uint, lazy bool) *Loop {
 // Since is the time since the loop's epoch.
 func (l *Loop) Since() time.Duration { return time.Since(l.epoch) }
 
+// Now is when the last turn began, since the loop's epoch.
+func (l *Loop) Now() time.Duration { return l.now }
+
 // Post has op done inside the loop, soon. It returns false, and op is not done, if the loop has ended.
 // It may be called from any goroutine.
 func (l *Loop) Post(op Op) bool {

@@ -3,7 +3,6 @@
 package uringio
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,9 +30,6 @@ const (
 	// linger is how long a loop waits for the next message of each connection that talks, if those are many. To answer
 	// one takes as long at least.
 	linger = 4 * time.Microsecond
-
-	// yieldTime is how long a loop keeps Go's processor at most, before other goroutines have a chance to run on it.
-	yieldTime = time.Millisecond
 
 	// leastRest and mostRest are for how many waits a loop does not spin then: twice as many each time.
 	leastRest, mostRest = 16, 512
@@ -105,13 +101,10 @@ func (l *Loop) await() error {
 	}
 	slept, err := l.sleep()
 	l.woke = l.Loop.Since()
-	switch {
-	case slept:
-		l.yielded = l.woke
-	case l.woke-l.yielded > yieldTime:
-		runtime.Gosched()
+	if slept {
+		l.Slept(l.woke)
+	} else if l.Yield(l.woke) {
 		l.woke = l.Loop.Since()
-		l.yielded = l.woke
 	}
 	return err
 }

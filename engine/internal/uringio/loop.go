@@ -59,7 +59,6 @@ type Loop struct {
 	others  int           // completions of the last turn
 	woke    time.Duration // when the last wait was over
 	took    time.Duration // the last turn, or half of what the one before did if that is more
-	yielded time.Duration // when other goroutines could have Go's processor last
 	spins   bool          // there are processors enough
 	spinner spinner
 	crowd   crowd

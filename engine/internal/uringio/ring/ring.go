@@ -152,8 +152,8 @@ const Forever = time.Duration(-1)
 const brief = time.Millisecond
 
 // Enter submits what was queued and waits until there are so many completions to Reap, or until the timeout. With wait
-// 0 it returns at once. With a timeout below a millisecond it keeps Go's processor, which other goroutines may wait for.
-// That a signal or the timeout came first is no error; EAGAIN, EBUSY and ENOMEM are about this moment, and what was not
+// 0 it returns at once. With a timeout below a millisecond it keeps Go's processor, which others may wait for. That a
+// signal or the timeout came first is no error; EAGAIN, EBUSY and ENOMEM are about this moment, and what was not
 // submitted still is.
 func (r *Ring) Enter(wait uint32, timeout time.Duration) error {
 	r.arg.ts = 0
