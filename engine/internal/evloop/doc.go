@@ -1,5 +1,5 @@
 //go:build linux
 
 // Package evloop is what the backends with event loops, epollio and uringio, have in common: the socket of a
-// connection, which is written to, and the listening socket, whose connections are placed.
+// connection, which is written to, the listening socket, whose connections are placed, and that loops yield.
 package evloop
