@@ -87,8 +87,8 @@ func (q *queue) next() *sqe {
 // queued is how many entries are still to be submitted.
 func (q *queue) queued() uint32 { return q.tail - atomic.LoadUint32(q.sqHead) }
 
-// enter submits what is queued and waits for so many completions, with the timeout that arg names; keep is for Go's
-// processor.
+// enter submits what is queued and waits for so many completions, with the timeout that arg names. keep says that Go's
+// processor is kept meanwhile.
 func (q *queue) enter(wait uint32, keep bool, arg *geteventsArg, _ *unix.Timespec) error {
 	atomic.StoreUint32(q.sqTail, q.tail)
 	call := unix.Syscall6
