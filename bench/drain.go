@@ -18,6 +18,9 @@ const (
 	// drainWindow is the receive window of a drain's channels, in bytes; half of it is granted at a time.
 	drainWindow = 256 << 20
 
+	// drainFrame is the longest payload of DATA that a drain takes, in bytes.
+	drainFrame = 1 << 20
+
 	// drainTells is after how many bytes a drain counts them, if more lie there.
 	drainTells = 64 << 10
 )
@@ -43,6 +46,7 @@ func newDrain(ctx context.Context, r *run, channels int, f codec.Features) (*dra
 	}
 	p := codec.AppendParam([]byte("\x00\x00\x00\x00SSC?"), codec.HelloWindow,
 		binary.BigEndian.AppendUint32(nil, drainWindow))
+	p = codec.AppendParam(p, codec.HelloFrame, binary.BigEndian.AppendUint32(nil, drainFrame))
 	p = codec.AppendParam(p, codec.HelloFeatures, binary.BigEndian.AppendUint32(nil, uint32(f)))
 	return &drain{
 		run: r, conn: conn, in: bufio.NewReaderSize(conn, drainRead), owed: make([]int, channels),

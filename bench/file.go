@@ -13,8 +13,9 @@ import (
 	"github.com/sscd-io/sscd/engine"
 )
 
-// fileFrame is how long frames are, in bytes: as the engine has them by default where files leave by sendfile(2).
-const fileFrame = 60 << 10
+// fileFrame is how long frames are, in bytes: as the engine has them by default where files leave by sendfile(2), for
+// peers that take as much.
+const fileFrame = 240 << 10
 
 // FileWay is how a file gets to the client.
 type FileWay string

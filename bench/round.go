@@ -29,9 +29,13 @@ func runWith(
 	return res, nil
 }
 
-// FileServer has cfg serve a file, which it sends with frames as long as SendFile has them.
+// FileServer has cfg serve a file. If it says nothing else, frames are as long as SendFile has them, also of files that
+// are read.
 func FileServer(cfg ServerConfig, path string) ServerConfig {
-	cfg.File, cfg.SendQueue, cfg.FrameSize = path, fileQueue, fileFrame // also of files that are read
+	cfg.File, cfg.SendQueue = path, fileQueue
+	if cfg.FrameSize == 0 {
+		cfg.FrameSize = fileFrame
+	}
 	return cfg
 }
 

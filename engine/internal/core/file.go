@@ -24,10 +24,18 @@ const (
 	// fileCost is what a range of a file counts in a queue: it holds no bytes, but a descriptor.
 	fileCost = Allowance
 
-	// fileFrame is the longest DATA payload that leaves as a range, in bytes, unless FrameSize is given. With its
-	// header it is one batch, so that nobody waits longer for it, and one packet of the loopback (batchBytes); and
-	// its pages are one pipe's full, also where the range begins amid a page: that is what sendfile(2) moves at once.
-	fileFrame = 60 << 10
+	// SendfileBytes is how much of a range goes to sendfile(2) at once: what it moves through its pipe of 16 pages in
+	// one go, also from amid a page, and with a header one packet of the loopback. A call for more costs 1.4 times
+	// as much.
+	SendfileBytes = 60 << 10
+
+	// fileFrame is the longest DATA payload that leaves as a range, in bytes, unless FrameSize is given. Only who takes
+	// frames so long waits for one: others get SendfileBytes, which with a header are one batch (batchBytes).
+	fileFrame = 4 * SendfileBytes
+
+	// shortPiece is up to how many bytes of a file are read though they could leave as a range: two system calls for a
+	// frame cost more than two copies and a CRC of so little.
+	shortPiece = 24 << 10
 
 	// aheadBytes is of how much of a file the first and the last page are asked for before it is sent, and how
 	// much is fetched at once, in bytes: asking for each frame would cost a tenth of sending it.
@@ -139,21 +147,24 @@ func (c *Conn) prepareFile(now time.Duration, slot uint32, r *record, n int) (re
 // byRange returns whether files leave as ranges.
 func (c *Conn) byRange() bool { return c.arena.Sendfile && c.can(codec.FeatureHeaderCRC) }
 
-// fileFrame is how many bytes a DATA frame of a file may have.
+// fileFrame is how many bytes a DATA frame of a file may have; a range leaves in whole SendfileBytes, if not in less.
 func (c *Conn) fileFrame() int64 {
-	size := c.cfg.FrameSize
-	if c.byRange() {
-		size = c.cfg.fileFrame
+	if !c.byRange() {
+		return int64(min(c.cfg.FrameSize, int(c.peer.takes)))
 	}
-	return int64(min(size, int(c.peer.takes)))
+	size := min(c.cfg.fileFrame, int(c.peer.takes))
+	if size > SendfileBytes {
+		size -= size % SendfileBytes
+	}
+	return int64(size)
 }
 
 // appendFile appends the next n bytes of a file as a DATA frame, as its range if the transport and the peer take
-// that. FIN never goes with them: if the file shrinks before they are out, nothing may say that all came.
+// that and it pays. FIN never goes with them: if the file shrinks before they are out, nothing may say that all came.
 func (c *Conn) appendFile(b *Batch, slot uint32, r *record, n int) error {
 	f := &c.arena.files.all[c.arena.segs.at(r.first).place]
 	h := codec.Header{Channel: r.id, Type: codec.Data, Length: uint32(n)}
-	if c.byRange() {
+	if n > shortPiece && c.byRange() {
 		h.Flags = codec.HeaderCRC
 		b.frameOfFile(c.cfg.Pool, h, Range{f.file, f.off, n, r.handle(slot)})
 		return nil

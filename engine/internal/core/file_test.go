@@ -131,7 +131,7 @@ func TestFileIsFetched(t *testing.T) {
 
 // Who quits waits for what is being fetched.
 func TestQuitWaitsForFetch(t *testing.T) {
-	f := &memFile{data: make([]byte, 100)}
+	f := &memFile{data: make([]byte, 30000)}
 	c, h := sendFile(t, codec.FeatureHeaderCRC, true, f)
 	c.arena.Shut(h)
 	c.Close(0, h)
@@ -147,7 +147,7 @@ func TestQuitWaitsForFetch(t *testing.T) {
 			b.Release()
 		}
 		x.c.Fetched(0, x.h)
-		if next(x.c, &b); b.Range.Len != 100 {
+		if next(x.c, &b); b.Range.Len != 30000 {
 			t.Errorf("a range of %d bytes", b.Range.Len)
 		}
 		b.Free()
@@ -183,5 +183,34 @@ func TestFileBecomesShorter(t *testing.T) {
 	}
 	if b.Free(); f.refs != 0 || f2.refs != 0 {
 		t.Errorf("%d and %d references left", f.refs, f2.refs)
+	}
+}
+
+// How long frames of files are is up to this side's configuration and the peer, and ranges leave in whole pieces.
+func TestFileFrame(t *testing.T) {
+	for _, c := range []struct {
+		size, takes  int // FrameSize, and what the peer takes
+		read, ranged int64
+	}{
+		{0, 65536, 16384, 61440},
+		{0, 122_879, 16384, 61440},
+		{0, 122_880, 16384, 122_880},
+		{0, 1 << 20, 16384, 245_760},
+		{4096, 1 << 20, 4096, 4096},
+		{61_440, 65536, 61_440, 61_440},
+		{65_536, 65536, 65_536, 61_440},
+		{1 << 20, 1 << 20, 1 << 20, 17 * 61_440},
+		{0, 4096, 4096, 4096},
+	} {
+		cfg := &Config{Pool: new(pool.Pool), FrameSize: c.size}
+		cfg.Prepare()
+		conn, _ := greeted(t, cfg, codec.FeatureHeaderCRC, 0, 0)
+		conn.peer.takes = uint32(c.takes)
+		read := conn.fileFrame()
+		conn.arena.Sendfile = true
+		if ranged := conn.fileFrame(); read != c.read || ranged != c.ranged {
+			t.Errorf("FrameSize %d, the peer takes %d: %d bytes are read and %d sent as a range, want %d and %d",
+				c.size, c.takes, read, ranged, c.read, c.ranged)
+		}
 	}
 }

@@ -31,10 +31,20 @@ type sender struct {
 	path    string // of a file that is a Pattern from 0 on
 	readers disk.Readers
 	files   []*os.File // that were passed on
+	longest int        // payload that came
 }
 
-// newSender returns one with channels open, and a file of size bytes.
-func newSender(t *testing.T, maker evlooptest.Maker, size, channels int) *sender {
+// eachFrame runs f on each backend with a peer that takes as little as all do, and one that takes the most. frame is how
+// long frames of files are then, in bytes.
+func eachFrame(t *testing.T, f func(t *testing.T, maker evlooptest.Maker, takes uint32, frame int)) {
+	each(t, func(t *testing.T, maker evlooptest.Maker) {
+		t.Run("short frames", func(t *testing.T) { f(t, maker, codec.MaxData, 60<<10) })
+		t.Run("long frames", func(t *testing.T) { f(t, maker, codec.LargestData, 240<<10) })
+	})
+}
+
+// newSender returns one with channels open to a peer that takes DATA of so many bytes, and a file of size bytes.
+func newSender(t *testing.T, maker evlooptest.Maker, takes uint32, size, channels int) *sender {
 	s := &sender{t: t, path: filepath.Join(t.TempDir(), "file")}
 	if err := os.WriteFile(s.path, evlooptest.Pattern(size, 0), 0o600); err != nil {
 		t.Fatal(err)
@@ -42,8 +52,8 @@ func newSender(t *testing.T, maker evlooptest.Maker, size, channels int) *sender
 	s.r = evlooptest.Serve(t, maker, 1, func(c *core.Config) { c.Profile, c.SendQueue = core.Negotiate, 4<<20 })
 	s.m, s.p = s.r.JoinTCP(s.r.Loops[0], evlooptest.Tiny)
 	s.p.R.Reset(odd{s.p.NC, rand.New(rand.NewPCG(5, 6))})
-	s.p.Say(evlooptest.Hello(codec.FeatureFin|codec.FeatureHeaderCRC), evlooptest.Opens(channels),
-		evlooptest.Grants(channels, 1<<30))
+	s.p.Say(evlooptest.Hello(codec.FeatureFin|codec.FeatureHeaderCRC, takes),
+		evlooptest.Opens(channels), evlooptest.Grants(channels, 1<<30))
 	s.p.Want("PONG 0")
 	for i := range channels {
 		s.p.Want(fmt.Sprint("ACK ", 2*i+1))
@@ -84,6 +94,7 @@ func (s *sender) read(done func(got map[string][]byte) bool) map[string][]byte {
 			s.t.Fatal(err)
 		}
 		got[kind] = append(got[kind], payload...)
+		s.longest = max(s.longest, len(payload))
 	}
 	return got
 }
@@ -102,11 +113,11 @@ func (s *sender) wantClosed() {
 
 // Ranges from anywhere in a file, of a byte and of many frames, between messages, on two channels, with a third that
 // sends from memory: everything arrives as it was sent though the socket is full again and again, and the files'
-// bytes have gone by sendfile.
+// bytes have gone by sendfile, but for short pieces.
 func TestRanges(t *testing.T) {
 	const size = 2 << 20
-	each(t, func(t *testing.T, maker evlooptest.Maker) {
-		s := newSender(t, maker, size, 3)
+	eachFrame(t, func(t *testing.T, maker evlooptest.Maker, takes uint32, frame int) {
+		s := newSender(t, maker, takes, size, 3)
 		want := make(map[string][]byte)
 		byFile := uint64(0)
 		part := func(i, off, n int, file bool) {
@@ -116,13 +127,16 @@ func TestRanges(t *testing.T) {
 				s.bytes(i, off, n)
 				return
 			}
-			byFile += uint64(n)
+			if byFile += uint64(n); n%frame <= 24<<10 {
+				byFile -= uint64(n % frame) // which is read
+			}
 			s.file(i, int64(off), int64(n))
 		}
 		s.r.Inside(s.r.Loops[0], func() {
 			part(0, 1, 200_000, true)
 			part(0, 77, 30, false)
 			part(0, 70_001, 60<<10, true)
+			part(0, 4097, frame, true)
 			part(0, 4095, 5, true)
 			part(0, 1000, 70_000, false)
 			part(0, 0, size, true)
@@ -146,6 +160,9 @@ func TestRanges(t *testing.T) {
 				t.Errorf("%s: %d bytes come that are not the %d that were sent", kind, len(got[kind]), len(p))
 			}
 		}
+		if s.longest != frame {
+			t.Errorf("frames have up to %d bytes, want %d", s.longest, frame)
+		}
 		evlooptest.Until(t, fmt.Sprint(byFile, " bytes by sendfile"), func() bool { // which are counted once they left
 			return evloop.Of(s.r.Loops[0]).Stats.BytesSendfile.Load() == byFile
 		})
@@ -157,8 +174,8 @@ func TestRanges(t *testing.T) {
 // INTERNAL, be there more ranges behind. The other channel gets all of its bytes, and more afterwards.
 func TestRangeOfAFileThatShrinks(t *testing.T) {
 	const size, messages, message = 4 << 20, 200, 700
-	each(t, func(t *testing.T, maker evlooptest.Maker) {
-		s := newSender(t, maker, size, 2)
+	eachFrame(t, func(t *testing.T, maker evlooptest.Maker, takes uint32, frame int) {
+		s := newSender(t, maker, takes, size, 2)
 		s.r.Inside(s.r.Loops[0], func() {
 			s.file(0, 1, size-1)
 			s.file(0, 0, size)
@@ -184,7 +201,7 @@ func TestRangeOfAFileThatShrinks(t *testing.T) {
 		for pattern := evlooptest.Pattern(len(file), 1); sent < len(file) && file[sent] == pattern[sent]; sent++ {
 		}
 		zeros := file[sent:]
-		if sent == 0 || len(zeros) == 0 || len(zeros) > 60<<10 || len(bytes.Trim(zeros, "\x00")) > 0 {
+		if sent == 0 || len(zeros) == 0 || len(zeros) > frame || len(bytes.Trim(zeros, "\x00")) > 0 {
 			t.Errorf("%d bytes of the file and then %d more come, which should be zeros, a frame of them at most",
 				sent, len(zeros))
 		}

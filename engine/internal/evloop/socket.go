@@ -110,18 +110,30 @@ var zeros [16 << 10]byte
 
 // sendfile writes what the socket takes of a range from byte skip on.
 func (s *Socket) sendfile(r *core.Range, skip int) (n int, err error) {
+	for full := false; n < r.Len-skip && !full && err == nil; {
+		want, got := min(r.Len-skip-n, core.SendfileBytes), 0
+		got, err = s.sendPiece(r, skip+n, want)
+		n += got
+		full = got < want
+	}
+	return n, err
+}
+
+// sendPiece writes what the socket takes of the n bytes of a range from byte skip on.
+func (s *Socket) sendPiece(r *core.Range, skip, n int) (int, error) {
 	from := r.Off + int64(skip)
-	got, err := unix.Sendfile(s.fd, r.File.(*disk.File).FD(), &from, r.Len-skip)
+	got, err := unix.Sendfile(s.fd, r.File.(*disk.File).FD(), &from, n)
 	switch {
 	case err == unix.EIO || err == nil && got == 0:
 		return s.fill(r.Len - skip)
 	case err == unix.EINVAL || err == unix.ENOSYS || err == unix.EOVERFLOW: // not of this file
 		return s.fill(r.Len - skip)
 	}
-	if n, err = took(got, err); n > 0 {
-		s.Conn.SentFile(n)
+	got, err = took(got, err)
+	if got > 0 {
+		s.Conn.SentFile(got)
 	}
-	return n, err
+	return got, err
 }
 
 // fill writes zeros instead of the last n bytes of a range that its file does not have any more. The channel

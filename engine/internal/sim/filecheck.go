@@ -62,12 +62,13 @@ func (w *World) checkFrame(s int, ch *channel, n int, flags byte) {
 		}
 	}
 	most := w.sides[s].cfg.FrameSize
-	switch {
-	case flags&flagHeaderCRC == 0:
-	case !within:
-		w.failf("files", "DATA on channel %d has no payload CRC, and is of no file", ch.id)
-	default:
+	switch ranged := flags&flagHeaderCRC != 0; {
+	case ranged && (!within || n < rangeLeast):
+		w.failf("files", "%d bytes leave on channel %d without a CRC; of a file: %v", n, ch.id, within)
+	case ranged:
 		most = w.setup.fileFrame()
+	case within && w.setup.Ranges:
+		most = max(most, min(w.setup.fileFrame(), rangeLeast-1))
 	}
 	if n > most {
 		w.failf("wire", "DATA of %d bytes", n)

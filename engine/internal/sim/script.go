@@ -43,17 +43,23 @@ type Setup struct {
 }
 
 const (
-	// usualFrame is the FrameSize with which ranges leave in longer frames, of rangeFrame, since they need no memory.
-	usualFrame = 16384
-	rangeFrame = 60 << 10
+	// usualFrame is the FrameSize with which ranges leave in longer frames, of rangeFrames, since they need no memory.
+	usualFrame  = 16384
+	rangeFrames = 4
+	rangePiece  = 60 << 10   // frames that are longer are so many of those
+	rangeLeast  = 24<<10 + 1 // less is read
 )
 
 // fileFrame is the longest DATA that leaves as a range.
 func (s *Setup) fileFrame() int {
+	size := min(s.FrameSize, s.MaxFrame)
 	if s.FrameSize == usualFrame {
-		return rangeFrame
+		size = min(rangeFrames*rangePiece, s.MaxFrame)
 	}
-	return s.FrameSize
+	if size > rangePiece {
+		size -= size % rangePiece
+	}
+	return size
 }
 
 // sane returns the setup with every number in its range.

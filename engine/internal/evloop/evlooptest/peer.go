@@ -129,10 +129,12 @@ func Frame(t codec.Type, channel uint32, payload []byte) []byte {
 	return codec.Header{Type: t, Channel: channel}.Append(nil, payload)
 }
 
-// Hello is HELLO of a client that takes these features.
-func Hello(f codec.Features) []byte {
-	features := binary.BigEndian.AppendUint32(nil, uint32(f))
-	return Frame(codec.Ping, 0, codec.AppendParam([]byte("\x00\x00\x00\x00SSC?"), codec.HelloFeatures, features))
+// Hello is HELLO of a client that takes these features, and DATA of frame bytes.
+func Hello(f codec.Features, frame uint32) []byte {
+	p := []byte("\x00\x00\x00\x00SSC?")
+	p = codec.AppendParam(p, codec.HelloFrame, binary.BigEndian.AppendUint32(nil, frame))
+	p = codec.AppendParam(p, codec.HelloFeatures, binary.BigEndian.AppendUint32(nil, uint32(f)))
+	return Frame(codec.Ping, 0, p)
 }
 
 // Grant is FLOW_CONTROL for n bytes.
