@@ -80,7 +80,11 @@ func TestSendFile(t *testing.T) {
 				t.Error("the channel ended:", err)
 			}
 			by := e.Stats().BytesSendfile
-			if all := b != engine.Net && profile == engine.Negotiate; all != (by == uint64(h.n)) || !all && by > 0 {
+			least, most := uint64(0), uint64(0)
+			if b != engine.Net && profile == engine.Negotiate {
+				least, most = uint64(h.n)*3/4, uint64(h.n) // what a window has left behind a long frame is read
+			}
+			if by < least || by > most {
 				t.Errorf("%d bytes by sendfile of %d", by, h.n)
 			}
 			s.Close()
