@@ -23,8 +23,8 @@ type conn struct {
 
 	interest interest // what the poller knows
 	deaf     bool     // bytes are not wanted
-	heavy    bool     // its last turn was long and the poller reports it: others come first
-	waits    bool     // among those in Loop.heavy
+	heavy    bool     // it is in Loop.lane
+	calm     uint8    // turns since the last one that was long; of a heavy one
 }
 
 // interest is the events a descriptor is registered for.
@@ -55,21 +55,25 @@ func (l *Loop) Attach(fd int, lc *loop.Conn, events loop.Events, client, quickAc
 // or a read tells what they are about.
 func (c *conn) ready(ev netpoll.IOEvent) {
 	c.l.Loop.Enter()
-	filled, out := false, c.l.Loop.Stats.BytesOut.Load()
+	in, out := 0, c.l.Loop.Stats.BytesOut.Load()
 	if c.FD() >= 0 && c.interest&writable != 0 && ev&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.write()
 	}
 	if c.FD() >= 0 && !c.deaf && ev&(unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		filled = c.read()
+		in = c.read()
 	}
-	long := filled || c.l.Loop.Stats.BytesOut.Load()-out >= heavyBytes
-	c.l.heavy.note(c, long && c.interest != 0 && c.FD() >= 0)
+	if c.FD() >= 0 {
+		c.weigh(in, int(c.l.Loop.Stats.BytesOut.Load()-out))
+	}
 	c.l.Loop.Leave()
 }
 
-// read reads once: what is left makes the socket ready again. It returns whether it read all it was allowed to.
-func (c *conn) read() (filled bool) {
+// read reads once: what is left makes the socket ready again. It returns how many bytes that were.
+func (c *conn) read() int {
 	gulp := c.Conn.Gulp()
+	if c.l.lane.brief {
+		gulp = max(gulp/2, heavyRead)
+	}
 	n, err := c.Read(c.l.buf[:gulp])
 	switch {
 	case n > 0:
@@ -81,7 +85,7 @@ func (c *conn) read() (filled bool) {
 	default:
 		c.Conn.Closed(io.EOF)
 	}
-	return n == gulp
+	return n
 }
 
 // write goes on with the rest of a batch, and with the connection when it is out.
@@ -135,7 +139,7 @@ func (c *conn) lastRead() {
 	}
 }
 
-// register tells the poller for what the socket is waiting, if that has changed.
+// register looks for what the socket is waiting.
 func (c *conn) register() {
 	var want interest
 	if !c.deaf {
@@ -144,11 +148,22 @@ func (c *conn) register() {
 	if c.rest != nil {
 		want |= writable
 	}
+	c.watch(want)
+}
+
+// watch has the poller, or the lane, report what the socket is waiting for.
+func (c *conn) watch(want interest) {
 	have := c.interest
 	if want == have || c.FD() < 0 {
 		return
 	}
 	c.interest = want
+	if c.heavy {
+		if err := c.l.lane.watch(c.FD(), have, want); err != nil {
+			c.fail(err)
+		}
+		return
+	}
 	p, pa := c.l.poller, &netpoll.PollAttachment{FD: c.FD()}
 	var err error
 	switch {
@@ -199,11 +214,8 @@ func (c *conn) WantRead(on bool) {
 
 // Close implements loop.Transport.
 func (c *conn) Close() {
+	c.watch(0)
 	fd := c.LetGo()
-	if c.interest != 0 {
-		c.l.poller.Delete(fd)
-	}
-	c.l.heavy.note(c, false)
 	c.l.conns[fd] = nil
 	c.l.closeLater(fd)
 	c.rest = nil

@@ -36,14 +36,14 @@ type Loop struct {
 	evloop.Base
 
 	poller  *netpoll.Poller
-	handle  map[int]func() // descriptors that are not connections: timer, again, listeners
+	handle  map[int]func() // descriptors that are not connections: timer, again, lane, listeners
 	conns   []*conn        // by descriptor
 	timer   evloop.Timer
 	again   int         // eventfd: reported, with what else is ready, after it is written to
 	running atomic.Bool // the loop's goroutine is in run
 	buf     []byte
 	pieces  evloop.Pieces
-	heavy   heavy   // those that are ready and have to wait for their turn
+	lane    lane
 	broken  []*conn // a write failed
 	closing []int   // descriptors to close when the batch of events is over
 	task    queue.Func
@@ -60,7 +60,7 @@ func New(cfg *loop.Config) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		poller: poller, handle: make(map[int]func()), again: -1, buf: make([]byte, loop.MaxGulp),
+		poller: poller, handle: make(map[int]func()), again: -1, lane: lane{fd: -1}, buf: make([]byte, loop.MaxGulp),
 		done: make(chan struct{}),
 	}
 	l.Removed = cfg.Removed
@@ -85,6 +85,9 @@ func (l *Loop) watchOwn() (err error) {
 	if l.again, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
+	if err := l.openLane(); err != nil {
+		return err
+	}
 	l.handle[l.again] = l.goOn
 	return l.poller.AddRead(&netpoll.PollAttachment{FD: l.again}, true) // by edges, so that nobody has to read it
 }
@@ -94,6 +97,7 @@ func (l *Loop) Discard() error {
 	err := l.poller.Close()
 	l.timer.Close()
 	unix.Close(l.again)
+	unix.Close(l.lane.fd)
 	for _, fd := range l.closing {
 		unix.Close(fd)
 	}
@@ -136,14 +140,7 @@ func (l *Loop) end(end core.End) {
 // event is called by the poller for each descriptor that is ready.
 func (l *Loop) event(fd int, ev netpoll.IOEvent, _ netpoll.IOFlags) error {
 	if fd < len(l.conns) && l.conns[fd] != nil {
-		c := l.conns[fd]
-		if c.heavy {
-			if c = l.heavy.turn(c); c == nil {
-				return nil
-			}
-			ev |= unix.EPOLLIN | unix.EPOLLOUT // c is another one: let it see
-		}
-		c.ready(ev)
+		l.conns[fd].ready(ev)
 	} else if f := l.handle[fd]; f != nil {
 		f()
 	}
