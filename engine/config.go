@@ -76,11 +76,12 @@ type Config struct {
 
 	// FrameSize is the longest DATA payload sent, in bytes, if the peer takes as much. Small frames let
 	// urgent messages pass sooner, large ones cost less. 0 means 16,384, and 245,760 for files that leave by
-	// sendfile(2), which has them in multiples of 61,440 if they are longer; the most is 1 MiB.
+	// sendfile(2), 61,440 where the peer takes less; the most is 1 MiB. With 24,576 or less no file leaves so.
 	FrameSize int
 
 	// MaxFrame is the longest DATA payload accepted, in bytes; 0 means 65,536, the least. The most is
-	// 1 MiB. With 256 KiB files cost their sender less, but urgent messages wait for longer frames of them.
+	// 1 MiB. From 245,760 on, files cost a sender less that is faster than this side; urgent messages wait for
+	// longer frames of them.
 	MaxFrame int
 
 	// StrictPriority has data on channels of a lower priority wait for as long as there is some of a higher

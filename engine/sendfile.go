@@ -14,9 +14,10 @@ import (
 // 4 KiB in the channel's queue however long it is, so ErrWouldBlock is as for Send. The other errors are ErrClosed,
 // ErrNotRegular, and that f does not have those bytes.
 //
-// With Epoll and IOUring, to peers of the extended profile, the bytes go from the page cache to the socket; others get
-// the same bytes, read by the engine. They are never compressed. If the file becomes shorter before all has left, the
-// channel ends with Internal; the peer may have got up to a frame of zeros by then, but neither FIN nor CLOSE.
+// With Epoll and IOUring, to peers of the extended profile, the bytes go from the page cache to the socket, but for
+// frames of up to 24 KiB; others get the same bytes, read by the engine. They are never compressed. If the file
+// becomes shorter before all has left, the channel ends with Internal; the peer may have got up to a frame of zeros by
+// then, but neither FIN nor CLOSE.
 func (ch Channel) SendFile(f *os.File, off, n int64) error {
 	if ch.conn == nil {
 		return ErrClosed

@@ -50,7 +50,7 @@ func TestClaims(t *testing.T) {
 				t.Errorf("%+v", c)
 			}
 		case "reuse":
-			if c.Other.Low < 1 {
+			if c.Other.Low < 0.5 { // one a message, but those under way at either end count on one side only
 				t.Errorf("%+v", c)
 			}
 		case "calls":

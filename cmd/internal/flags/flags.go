@@ -64,7 +64,8 @@ func Limits(f *flag.FlagSet, c *engine.Config) {
 	f.IntVar(&c.MaxWindow, "max-window", 0, "`bytes` to which the window of a channel may grow; 0 means 16 MiB")
 	f.IntVar(&c.ConnWindow, "conn-window", 0,
 		"`bytes` that may be under way to this side on a connection at its start; 0 means 512 KiB")
-	f.IntVar(&c.FrameSize, "frame-size", 0, "`bytes` of the longest payload sent; 0 means 16,384, of files 245,760")
+	f.IntVar(&c.FrameSize, "frame-size", 0,
+		"`bytes` of the longest payload sent; 0 means 16,384, of files up to 245,760")
 	boolFunc(f, "base", "speak the base profile only", func(on bool) {
 		if c.Profile = engine.Negotiate; on {
 			c.Profile = engine.BaseOnly

@@ -346,7 +346,9 @@ func (c *Conn) sendablePart(r *record, s *segment) int {
 		if window < minSplit && r.flags&squeeze == 0 && c.phase == running {
 			return 0
 		}
-		n = window
+		if n = window; s.isFile() {
+			n = c.wholePieces(n)
+		}
 	}
 	return n
 }

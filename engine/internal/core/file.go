@@ -147,16 +147,20 @@ func (c *Conn) prepareFile(now time.Duration, slot uint32, r *record, n int) (re
 // byRange returns whether files leave as ranges.
 func (c *Conn) byRange() bool { return c.arena.Sendfile && c.can(codec.FeatureHeaderCRC) }
 
-// fileFrame is how many bytes a DATA frame of a file may have; a range leaves in whole SendfileBytes, if not in less.
+// fileFrame is how many bytes a DATA frame of a file may have.
 func (c *Conn) fileFrame() int64 {
 	if !c.byRange() {
 		return int64(min(c.cfg.FrameSize, int(c.peer.takes)))
 	}
-	size := min(c.cfg.fileFrame, int(c.peer.takes))
-	if size > SendfileBytes {
-		size -= size % SendfileBytes
+	return int64(c.wholePieces(min(c.cfg.fileFrame, int(c.peer.takes))))
+}
+
+// wholePieces is n rounded down to whole calls of sendfile(2), if it is one at least and a range leaves by those.
+func (c *Conn) wholePieces(n int) int {
+	if n > SendfileBytes && c.byRange() {
+		n -= n % SendfileBytes
 	}
-	return int64(size)
+	return n
 }
 
 // appendFile appends the next n bytes of a file as a DATA frame, as its range if the transport and the peer take

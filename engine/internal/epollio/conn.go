@@ -21,10 +21,10 @@ type conn struct {
 	sent int         // bytes of rest that are written
 	err  error       // why a write failed
 
-	interest interest // what the poller knows
+	interest interest // what the poller, or the lane, knows
 	deaf     bool     // bytes are not wanted
 	heavy    bool     // it is in Loop.lane
-	calm     uint8    // turns since the last one that was long; of a heavy one
+	long     uint32   // when it last had much to do, in the loop's time, in ms
 }
 
 // interest is the events a descriptor is registered for.
@@ -68,7 +68,8 @@ func (c *conn) ready(ev netpoll.IOEvent) {
 	c.l.Loop.Leave()
 }
 
-// read reads once: what is left makes the socket ready again. It returns how many bytes that were.
+// read reads once: what is left makes the socket ready again. It returns how many bytes that were,
+// or not more than 0.
 func (c *conn) read() int {
 	gulp := c.Conn.Gulp()
 	if c.l.lane.brief {
@@ -139,7 +140,7 @@ func (c *conn) lastRead() {
 	}
 }
 
-// register looks for what the socket is waiting.
+// register works out what the socket waits for, and has that watched.
 func (c *conn) register() {
 	var want interest
 	if !c.deaf {
@@ -215,6 +216,9 @@ func (c *conn) WantRead(on bool) {
 // Close implements loop.Transport.
 func (c *conn) Close() {
 	c.watch(0)
+	if c.heavy {
+		c.l.lane.n--
+	}
 	fd := c.LetGo()
 	c.l.conns[fd] = nil
 	c.l.closeLater(fd)

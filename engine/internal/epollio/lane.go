@@ -12,29 +12,31 @@ import (
 )
 
 const (
-	// heavyRead and heavySent are from how many bytes read, or sent, in a turn a connection is heavy.
+	// heavyRead and heavySent are from how many bytes read, or sent, in a turn a connection is heavy, and calmMS is for
+	// how many milliseconds after that it is.
 	heavyRead = 2 << 10
 	heavySent = 16 << 10
+	calmMS    = 10
 
-	// calmTurns is how many turns in a row must have been less until it is not.
-	calmTurns = 8
-
-	// laneTurns is how many heavy connections are served at a time while no other talks: asking for each costs
-	// 100 connections with short turns a tenth more.
+	// laneTurns is how many heavy connections are served at a time while no other talks: asking for each costs 100
+	// connections with short turns a tenth more. While one talks it is one of laneShare, or one.
 	laneTurns = 4
+	laneShare = 64
 
 	// talkTime is how long a connection that is not heavy talks after a turn.
 	talkTime = time.Millisecond
 )
 
 // lane is the heavy connections. Who has little to do does not wait for those: the poller reports them as one
-// descriptor, an epoll set that it has in its own, and one of them is served, briefly, before it looks again; some if
-// nobody else talks. They take turns, as the kernel has them in the order in which they became ready.
+// descriptor, an epoll set that it has in its own, and one of them is served, reading half of what it might, before the
+// poller looks again; some if nobody else talks. They take turns, as the kernel has them in the order in which they
+// became ready.
 type lane struct {
 	fd     int
+	n      int           // how many are in it
 	talked time.Duration // when another connection last had a turn, in the loop's time
 	brief  bool          // turns are to be short: another connection talks
-	events [laneTurns]unix.EpollEvent
+	events [64]unix.EpollEvent
 }
 
 // openLane makes the loop's lane.
@@ -47,14 +49,14 @@ func (l *Loop) openLane() (err error) {
 	return l.poller.AddRead(&netpoll.PollAttachment{FD: l.lane.fd}, true)
 }
 
-// serveLane gives heavy connections their turns. Then it has the poller report the lane, if any are left, behind all
-// that became ready meanwhile.
+// serveLane gives heavy connections their turns. Then it has the poller report the lane, if any are left, behind those
+// that became ready meanwhile: before more came for the lane, for that makes the poller note it at once.
 func (l *Loop) serveLane() {
 	n := laneTurns
 	if l.lane.brief = l.Loop.Since()-l.lane.talked < talkTime; l.lane.brief {
-		n = 1
+		n = max(1, l.lane.n/laneShare)
 	}
-	for _, ev := range l.lane.wait(n) {
+	for _, ev := range l.lane.wait(min(n, len(l.lane.events))) {
 		if c := l.conns[ev.Fd]; c != nil { // who was before may have closed it
 			c.ready(ev.Events)
 			l.report()
@@ -98,15 +100,19 @@ func (h *lane) watch(fd int, have, want interest) error {
 // weigh takes note of a turn of c in which so much was read and sent, and moves c into the lane or out of it. One that
 // is alone need not be there.
 func (c *conn) weigh(read, sent int) {
+	alone := c.l.Loop.Stats.Conns.Load() == 1
+	long := read >= heavyRead || sent >= heavySent
+	now := uint32(c.l.Loop.Now() / time.Millisecond) // which may pass its end
+	if long {
+		c.long = now
+	}
 	switch {
-	case read >= heavyRead || sent >= heavySent:
-		if c.calm = 0; !c.heavy && c.l.Loop.Stats.Conns.Load() > 1 {
+	case !c.heavy:
+		if long && !alone {
 			c.move(true)
 		}
-	case c.heavy:
-		if c.calm++; c.calm == calmTurns {
-			c.move(false)
-		}
+	case alone || int32(now-c.long) >= calmMS:
+		c.move(false)
 	}
 	if !c.heavy {
 		c.l.lane.talked = c.l.Loop.Now()
@@ -117,6 +123,10 @@ func (c *conn) weigh(read, sent int) {
 func (c *conn) move(heavy bool) {
 	want := c.interest
 	c.watch(0)
-	c.heavy = heavy
+	if c.heavy = heavy; heavy {
+		c.l.lane.n++
+	} else {
+		c.l.lane.n--
+	}
 	c.watch(want)
 }

@@ -5,11 +5,13 @@ package epollio
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sscd-io/sscd/engine/internal/core"
 	"github.com/sscd-io/sscd/engine/internal/evloop/evlooptest"
 )
 
@@ -94,6 +96,11 @@ func TestHeavyConnectionsTakeTurns(t *testing.T) {
 			t.Errorf("while others talk %s is served, want %s", got, want)
 		}
 	}
+	r.l.lane.n = 3 * laneShare
+	if got := r.visit(); got != "123" {
+		t.Errorf("while others talk, and many are heavy, %s are served, want three", got)
+	}
+	r.l.lane.n = len(r.conns)
 }
 
 // Who became ready during a turn in the lane is reported before it.
@@ -112,28 +119,40 @@ func TestOthersComeBeforeTheLane(t *testing.T) {
 	delete(r.l.handle, light[0])
 }
 
-// Who has had little to do for some turns is reported by the poller again.
+// Who has had little to do for a while is reported by the poller again, and so is who is left alone.
 func TestHeavyConnectionsCalmDown(t *testing.T) {
-	r := newLaneRig(t, 2)
-	for r.unread(0) > 0 {
-		r.visit()
-	}
-	c := r.conns[0]
-	c.calm = 0
-	for turn := 1; turn <= calmTurns; turn++ {
-		unix.Write(r.peers[0], little)
-		if r.visit(); c.heavy != (turn < calmTurns) {
-			t.Errorf("after %d turns it is heavy: %v", turn, c.heavy)
+	r := newLaneRig(t, 3)
+	for i := range r.conns {
+		for r.unread(i) > 0 {
+			r.visit()
 		}
 	}
-	r.reported()
+	for i, c := range r.conns {
+		c.long = uint32(r.l.Loop.Since()/time.Millisecond) + 100_000
+		if i == 0 {
+			c.long -= 100_000 + calmMS
+		}
+		unix.Write(r.peers[i], little)
+	}
+	if r.visit(); r.conns[0].heavy || !r.conns[1].heavy || !r.conns[2].heavy || r.l.lane.n != 2 {
+		t.Errorf("heavy: %v, %v, %v; %d are", r.conns[0].heavy, r.conns[1].heavy, r.conns[2].heavy, r.l.lane.n)
+	}
 	unix.Write(r.peers[0], little)
-	if got := r.reported(); len(got) != 1 || got[0] != c.FD() {
-		t.Errorf("descriptors %d are reported, want %d", got, c.FD())
+	if got := r.reported(); !slices.Contains(got, r.conns[0].FD()) {
+		t.Errorf("descriptors %d are reported, not %d", got, r.conns[0].FD())
+	}
+	for _, i := range []int{0, 1} {
+		unix.Write(r.peers[i], little)
+		r.conns[i].Conn.Abort(core.End{})
+		r.l.event(r.conns[i].FD(), unix.EPOLLIN, 0)
+	}
+	unix.Write(r.peers[2], little)
+	if r.l.serveLane(); r.conns[2].heavy || r.l.lane.n != 0 {
+		t.Errorf("alone it is heavy: %v; %d are", r.conns[2].heavy, r.l.lane.n)
 	}
 }
 
-// The lane does not report who rests, though there is more to read; who is alone is not in it.
+// The lane reports who has more to read, but not who rests; who is alone is not in it.
 func TestWhoRestsIsNotReported(t *testing.T) {
 	r := newRig(t, 1)
 	l := r.loops[0]
@@ -142,16 +161,23 @@ func TestWhoRestsIsNotReported(t *testing.T) {
 	defer unix.Close(other[1])
 	m := r.Attach(l, p[0])
 	c := connOf(m)
-	waste := append(evlooptest.Opens(1), bytes.Repeat(evlooptest.Frame(200, 0, nil), 1<<15)...)
+	unix.Write(p[1], append(evlooptest.Opens(1), bytes.Repeat(little, 1000)...))
+	if l.event(m.FD, unix.EPOLLIN, 0); c.heavy {
+		t.Error("alone it is heavy")
+	}
+	r.Attach(l, other[0])
+	waste := bytes.Repeat(evlooptest.Frame(200, 0, nil), 1<<15)
+	unix.Write(p[1], waste[:16*400])
+	if l.event(m.FD, unix.EPOLLIN, 0); !c.heavy {
+		t.Error("beside another it is not heavy")
+	}
 	for round := 0; !c.deaf && round < 100; round++ {
 		n, _ := unix.Write(p[1], waste) // as much as the socket takes: more than is read at once
 		waste = waste[max(n, 0):]
-		if l.event(m.FD, unix.EPOLLIN, 0); c.heavy != (round > 0) {
-			t.Errorf("in round %d it is heavy: %v", round, c.heavy)
+		if got := l.lane.wait(laneTurns); len(got) != 1 {
+			t.Errorf("in round %d the lane reports %v", round, got)
 		}
-		if round == 0 {
-			r.Attach(l, other[0])
-		}
+		c.ready(unix.EPOLLIN)
 	}
 	if got := l.lane.wait(laneTurns); !c.deaf || len(got) > 0 {
 		t.Errorf("it rests: %v; the lane reports %v", c.deaf, got)

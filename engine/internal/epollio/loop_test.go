@@ -17,7 +17,7 @@ var callNothing = loop.Op{Kind: loop.Call, Func: func() {}}
 // A loop that can't be made leaves nothing behind, whichever descriptor is missing.
 func TestNewFails(t *testing.T) {
 	cfg := newRig(t, 0).Cfg
-	for spare := range 4 { // epoll, eventfd, timerfd, eventfd
+	for spare := range 5 { // epoll, eventfd, timerfd, eventfd, lane
 		before := evlooptest.Descriptors(t)
 		enough := evlooptest.ShortOf(t, spare)
 		l, err := New(cfg)

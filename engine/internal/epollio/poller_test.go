@@ -338,12 +338,22 @@ func TestAPausedSocketIsQuiet(t *testing.T) {
 	}
 }
 
-// register tells the poller what a socket waits for, from every state to every other.
+// register tells the poller, or the lane, what a socket waits for, from every state to every other.
 func TestEveryChangeOfInterest(t *testing.T) {
+	t.Run("poller", func(t *testing.T) { testEveryChangeOfInterest(t, false) })
+	t.Run("lane", func(t *testing.T) { testEveryChangeOfInterest(t, true) })
+}
+
+func testEveryChangeOfInterest(t *testing.T, heavy bool) {
 	r := newRig(t, 1)
 	l := r.loops[0]
+	epoll := epollDescriptor(l)
 	m, _ := r.Join(l)
 	c := connOf(m)
+	if heavy {
+		epoll = l.lane.fd
+		c.move(true)
+	}
 	set := func(want interest) {
 		c.deaf, c.rest = want&readable == 0, nil
 		if want&writable != 0 {
@@ -360,7 +370,7 @@ func TestEveryChangeOfInterest(t *testing.T) {
 				t.Fatalf("from %b to %b: %v", from, to, c.err)
 			}
 			// The peer never reads and never writes: the socket is writable, and never readable.
-			if got := ready(t, l, m.FD) & unix.EPOLLOUT; (got != 0) != (to&writable != 0) {
+			if got := readyIn(t, epoll, m.FD) & unix.EPOLLOUT; (got != 0) != (to&writable != 0) {
 				t.Errorf("from %b to %b: the poller reports %#x", from, to, got)
 			}
 			if c.interest != to {
@@ -372,13 +382,15 @@ func TestEveryChangeOfInterest(t *testing.T) {
 	p := evlooptest.Pair(t)
 	defer unix.Close(p[1])
 	m = r.Attach(l, p[0])
-	c = connOf(m)
+	if c = connOf(m); heavy {
+		c.move(true)
+	}
 	unix.Write(p[1], []byte("x"))
 	for _, from := range kinds {
 		for _, to := range kinds {
 			set(from)
 			set(to)
-			if got := ready(t, l, m.FD) & unix.EPOLLIN; (got != 0) != (to&readable != 0) {
+			if got := readyIn(t, epoll, m.FD) & unix.EPOLLIN; (got != 0) != (to&readable != 0) {
 				t.Errorf("from %b to %b: the poller reports %#x", from, to, got)
 			}
 		}
@@ -388,8 +400,14 @@ func TestEveryChangeOfInterest(t *testing.T) {
 // ready returns what the poller of a loop that does not run would report of fd.
 func ready(t *testing.T, l *Loop, fd int) uint32 {
 	t.Helper()
+	return readyIn(t, epollDescriptor(l), fd)
+}
+
+// readyIn returns what an epoll set reports of fd.
+func readyIn(t *testing.T, epoll, fd int) uint32 {
+	t.Helper()
 	events := make([]unix.EpollEvent, 16)
-	n, err := unix.EpollWait(epollDescriptor(l), events, 0)
+	n, err := unix.EpollWait(epoll, events, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

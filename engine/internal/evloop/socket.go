@@ -60,8 +60,8 @@ const maxPieces = 1024
 // Pieces is room for what Write hands to the kernel. A loop has one.
 type Pieces [maxPieces]unix.Iovec
 
-// Write writes what the socket takes of b from byte skip on, in one system call or, with a range, two. A full socket
-// takes 0 bytes and is no error.
+// Write writes what the socket takes of b from byte skip on, in one system call, and one for each piece of a range. A
+// full socket takes 0 bytes and is no error.
 func (s *Socket) Write(b *core.Batch, skip int, room *Pieces) (n int, err error) {
 	pieces := b.Slices
 	for len(pieces) > 0 && skip >= len(pieces[0]) {

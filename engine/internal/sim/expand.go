@@ -110,6 +110,9 @@ func (w *swarm) plan(seed uint64) {
 	if seed%3 == 1 { // the others are as they were without files
 		f := fileSwarm(seed)
 		s.MaxFile, s.Ranges = f.upTo(1, 1<<20), f.IntN(4) > 0
+		if s.Extended && !s.Hostile {
+			s.MaxFrame = 1 << (16 + f.IntN(4))
+		}
 	}
 	w.setup = s.sane()
 }

@@ -79,7 +79,7 @@ func (f *fairness) after(w *World, s int) {
 	f.keep(w, s)
 	frame := uint64(w.setup.FrameSize + 16)
 	if w.setup.MaxFile > 0 && w.setup.Ranges {
-		frame = uint64(w.setup.fileFrame() + 16)
+		frame = max(frame, uint64(w.fileFrame()+16))
 	}
 	bound := max(frame, sched.Quantum) + 2*frame
 	for _, ch := range f.set {

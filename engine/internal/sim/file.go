@@ -94,7 +94,7 @@ func (f *file) lose() {
 // Probe implements core.File.
 func (f *file) Probe(off int64, n int) (ready bool, err error) {
 	f.use("probed", off, int64(n))
-	if n > max(aheadBytes, f.w.setup.fileFrame()) {
+	if n > max(aheadBytes, f.w.fileFrame()) {
 		f.w.failf("files", "%d bytes are asked for on channel %d at once", n, f.ch.id)
 	}
 	f.asked++

@@ -66,13 +66,21 @@ func (w *World) checkFrame(s int, ch *channel, n int, flags byte) {
 	case ranged && (!within || n < rangeLeast):
 		w.failf("files", "%d bytes leave on channel %d without a CRC; of a file: %v", n, ch.id, within)
 	case ranged:
-		most = w.setup.fileFrame()
-	case within && w.setup.Ranges:
-		most = max(most, min(w.setup.fileFrame(), rangeLeast-1))
+		most = w.fileFrame()
+	case within && w.setup.Ranges && w.takesHeaderCRC(s):
+		most = max(most, min(w.fileFrame(), rangeLeast-1))
 	}
 	if n > most {
 		w.failf("wire", "DATA of %d bytes", n)
 	}
+}
+
+// fileFrame is the longest DATA that leaves as a range.
+func (w *World) fileFrame() int {
+	if w.setup.Hostile {
+		return w.setup.fileFrame(int(w.model.peer.frame))
+	}
+	return w.setup.fileFrame(w.setup.MaxFrame)
 }
 
 // checkFiles checks that each file of side s has as many users as the oracle knows of: the letter or the queue it waits

@@ -50,11 +50,11 @@ const (
 	rangeLeast  = 24<<10 + 1 // less is read
 )
 
-// fileFrame is the longest DATA that leaves as a range.
-func (s *Setup) fileFrame() int {
-	size := min(s.FrameSize, s.MaxFrame)
+// fileFrame is the longest DATA that leaves as a range, to a peer that takes so many bytes.
+func (s *Setup) fileFrame(takes int) int {
+	size := min(s.FrameSize, takes)
 	if s.FrameSize == usualFrame {
-		size = min(rangeFrames*rangePiece, s.MaxFrame)
+		size = min(rangeFrames*rangePiece, takes)
 	}
 	if size > rangePiece {
 		size -= size % rangePiece
