@@ -8,6 +8,9 @@ const HeaderSize = 16
 // checkedSize is how many bytes of the header the CRC covers: all before the CRC itself.
 const checkedSize = 12
 
+// channelAt is where in a header the channel is.
+const channelAt = 2
+
 // Magic is the first two bytes of every frame, "SS".
 const Magic = 0x5353
 
@@ -63,7 +66,7 @@ func (h Header) Put(b, payload []byte) {
 func (h Header) put(b []byte) {
 	_ = b[HeaderSize-1]
 	binary.BigEndian.PutUint16(b, Magic)
-	binary.BigEndian.PutUint32(b[2:], h.Channel)
+	binary.BigEndian.PutUint32(b[channelAt:], h.Channel)
 	b[6], b[7] = byte(h.Type), byte(h.Flags)
 	binary.BigEndian.PutUint32(b[8:], h.Length)
 }
@@ -82,7 +85,7 @@ func (h Header) Append(b, payload []byte) []byte {
 // parse reads what Put wrote, but for magic and CRC.
 func (h *Header) parse(b []byte) {
 	_ = b[checkedSize-1]
-	h.Channel = binary.BigEndian.Uint32(b[2:])
+	h.Channel = binary.BigEndian.Uint32(b[channelAt:])
 	h.Type, h.Flags = Type(b[6]), Flags(b[7])
 	h.Length = binary.BigEndian.Uint32(b[8:])
 }

@@ -5,22 +5,24 @@ import (
 	"math/bits"
 )
 
-// Sum is the CRC of a payload that many frames carry, each with a header of its own: the work for the payload is
-// done once. It may be used from any goroutine.
+// Sum is the CRC of DATA frames that differ in nothing but their channel: the work for all else is done once. It may be
+// used from any goroutine.
 type Sum struct {
 	length uint32
-	state  uint32         // what the payload leaves in a register that was 0
-	shift  [4][256]uint32 // what becomes of each byte of a register over as many zero bytes
+	crc    uint32         // with channel 0
+	change [4][256]uint32 // of the CRC, by each byte of the channel
 }
 
-// NewSum returns the sum of payload.
+// NewSum returns the sum of frames without flags that carry payload.
 func NewSum(payload []byte) *Sum {
-	s := &Sum{length: uint32(len(payload)), state: ^crc32.Update(^uint32(0), crc32.IEEETable, payload)}
-	// CRCs are linear: the register after a header and a payload is that of the header, moved over the payload's
-	// length, and that of the payload. Moving over n bytes multiplies by x^8n modulo the polynomial.
-	by := power(8 * uint64(len(payload)))
-	for k := range s.shift {
-		t := &s.shift[k]
+	var b [HeaderSize]byte
+	Header{Type: Data, Length: uint32(len(payload))}.put(b[:])
+	s := &Sum{length: uint32(len(payload)), crc: CRC(b[:checkedSize], payload)}
+	// CRCs are linear: a byte changes them by what the register becomes that it was XORed into, moved over all bytes
+	// from there on. Moving over n bytes multiplies by x^8n modulo the polynomial.
+	by := power(8 * uint64(checkedSize-channelAt+len(payload)))
+	for k := range s.change {
+		t := &s.change[k]
 		for b := 1; b < len(t); b++ {
 			if rest := b & (b - 1); rest != 0 {
 				t[b] = t[rest] ^ t[b^rest]
@@ -32,13 +34,11 @@ func NewSum(payload []byte) *Sum {
 	return s
 }
 
-// PutSum is Put for the payload that s is the sum of; h.Length is set.
-func (h Header) PutSum(b []byte, s *Sum) {
-	h.Length = s.length
-	h.put(b)
-	r := headerState(b)
-	r = s.state ^ s.shift[0][byte(r)] ^ s.shift[1][byte(r>>8)] ^ s.shift[2][byte(r>>16)] ^ s.shift[3][r>>24]
-	putCRC(b, ^r)
+// Put writes the header of the frame on a channel into the first HeaderSize bytes of b, as Header.Put.
+func (s *Sum) Put(b []byte, channel uint32) {
+	Header{Channel: channel, Type: Data, Length: s.length}.put(b)
+	putCRC(b, s.crc^s.change[0][channel>>24]^s.change[1][byte(channel>>16)]^s.change[2][byte(channel>>8)]^
+		s.change[3][byte(channel)])
 }
 
 // one is the polynomial 1: bits are in reverse, the highest is that of x^0.

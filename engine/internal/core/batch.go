@@ -48,13 +48,13 @@ func (b *Batch) fits(n, copied int) bool {
 	return b.bytes == 0 || b.bytes+n <= b.most && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
-// frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the payload's, or
+// frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the frame's, or
 // nil if it is not known.
 func (b *Batch) frame(p *pool.Pool, h codec.Header, payload []byte, sum *codec.Sum) {
 	dst := b.reserve(p, codec.HeaderSize+len(payload))
 	copy(dst[codec.HeaderSize:], payload)
 	if sum != nil {
-		h.PutSum(dst, sum)
+		sum.Put(dst, h.Channel)
 	} else {
 		h.Length = uint32(len(payload))
 		h.Put(dst, dst[codec.HeaderSize:])
@@ -66,7 +66,7 @@ func (b *Batch) frame(p *pool.Pool, h codec.Header, payload []byte, sum *codec.S
 func (b *Batch) frameOf(p *pool.Pool, h codec.Header, payload []byte, sum *codec.Sum, buf *pool.Buf) {
 	dst := b.reserve(p, codec.HeaderSize)
 	if sum != nil {
-		h.PutSum(dst, sum)
+		sum.Put(dst, h.Channel)
 	} else {
 		h.Length = uint32(len(payload))
 		h.Put(dst, payload)

@@ -33,6 +33,11 @@ func (c *Conn) Next(now time.Duration, b *Batch) {
 			c.finishIdle(now)
 		}
 	}
+	c.built(now, b)
+}
+
+// built takes note of a batch that is to be written.
+func (c *Conn) built(now time.Duration, b *Batch) {
 	if b.Len() > 0 {
 		c.unsent = b.Len()
 		c.progress = now
@@ -238,17 +243,17 @@ func (c *Conn) appendFrame(b *Batch, r *record, s *segment, n int) (freed int) {
 	if !b.fits(codec.HeaderSize+n, copied) {
 		return 0
 	}
-	h := codec.Header{Channel: r.id, Type: codec.Data}
+	h, sum := codec.Header{Channel: r.id, Type: codec.Data}, c.arena.sumOf(s, n)
 	if r.flags&(finWanted|appClosed) == finWanted && s.next == 0 && int(s.off)+n == int(s.end) {
-		h.Flags = codec.Fin
+		h.Flags, sum = codec.Fin, nil
 	}
 	payload := s.buf.B[s.off : int(s.off)+n]
 	switch {
 	case r.flags&compressing != 0 && c.appendZipped(b, h, payload):
 	case n <= copyLimit:
-		b.frame(c.cfg.Pool, h, payload, c.arena.sumOf(s, n))
+		b.frame(c.cfg.Pool, h, payload, sum)
 	default:
-		b.frameOf(c.cfg.Pool, h, payload, c.arena.sumOf(s, n), s.buf)
+		b.frameOf(c.cfg.Pool, h, payload, sum, s.buf)
 	}
 	r.out.take(n)
 	freed = n

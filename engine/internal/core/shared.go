@@ -30,9 +30,13 @@ func (m *Message) Release() { m.buf.Release() }
 // reference that all loops count is one for all of them.
 type Shared struct {
 	*Message
-	left int   // channels whose SendShared was not called yet, or on which it waits
-	slot int32 // in Arena.shared; 0 before the first of them
+	left int      // channels whose SendShared was not called yet, or on which it waits
+	slot int32    // in Arena.shared; 0 before the first of them
+	_    [44]byte // a line of the cache: left changes for each channel, and others lie beside those of other loops
 }
+
+// FrameSize is how long the frame is that carries the message, if one does.
+func (m *Message) FrameSize() int { return codec.HeaderSize + len(m.buf.B) }
 
 // Drop tells that SendShared is not called for n of the channels.
 func (a *Arena) Drop(s *Shared, n int) {
@@ -71,6 +75,46 @@ func (c *Conn) SendShared(now time.Duration, h Handle, s *Shared) {
 	c.push(r, s.buf).place = c.arena.slotOf(s)
 	c.ready(now, h.Slot, r)
 }
+
+// NextShared is SendShared on channels of a connection with nothing else to send, and Next: so a message that need not
+// wait takes no place in any queue. It returns on how many channels it was sent; b has no room for the rest.
+func (c *Conn) NextShared(now time.Duration, b *Batch, to []Handle, s *Shared) (done int) {
+	n := len(s.buf.B)
+	if n > copyLimit || !c.isQuiet() {
+		return 0
+	}
+	b.most = c.cfg.BatchBytes
+	sent := 0
+	for b.fits(codec.HeaderSize+n, codec.HeaderSize+n) && done < len(to) {
+		h := to[done]
+		done++
+		r := c.sending(h)
+		if r == nil || r.first != 0 || r.flags&compressing != 0 || uint32(n) > min(uint32(r.out), c.peer.frame) ||
+			int64(n) > c.out.window {
+			c.SendShared(now, h, s)
+			continue
+		}
+		b.frame(c.cfg.Pool, codec.Header{Channel: r.id, Type: codec.Data}, s.buf.B, s.sum)
+		r.out.take(n)
+		r.flags = r.flags&^squeeze | sentSinceGrant
+		c.out.window -= int64(n)
+		c.late.sent(n)
+		if r.gate.free(cost(n), c.cfg.SendLow, &c.memory) {
+			c.report(h.Slot, tellWritable)
+		}
+		sent++
+	}
+	if sent > 0 {
+		c.spoke = now
+		c.out.sent, c.out.squeeze = true, false
+		c.arena.Drop(s, sent)
+	}
+	c.built(now, b)
+	return done
+}
+
+// isQuiet returns whether nothing waits to be sent.
+func (c *Conn) isQuiet() bool { return c.phase == running && c.queue.Empty() && !c.HasOutput() }
 
 // sumOf is the sum of the payload if it is all of a segment and known, else nil.
 func (a *Arena) sumOf(s *segment, n int) *codec.Sum {

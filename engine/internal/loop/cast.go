@@ -6,83 +6,155 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// castSize is how many channels of a Cast are one operation of a turn.
+// castSize is how many channels of a Cast are one operation of a turn, or some more to end with a connection.
 const castSize = turnOps / 4
 
 // Cast is a message on its way to many channels of connections of one loop.
 type Cast struct {
-	loop  *Loop
-	n     int
-	parts []*castPart
-}
-
-// castPart is the channels of one operation. It is used again and again.
-type castPart struct {
-	n       int
-	targets [castSize]target
-}
-
-// target is a channel of a connection.
-type target struct {
-	conn    *Conn
-	channel core.Handle
-}
-
-// castParts are the free ones of an engine.
-type castParts struct{ sync.Pool }
-
-func (p *castParts) get() *castPart {
-	if part, ok := p.Get().(*castPart); ok {
-		return part
-	}
-	return new(castPart)
-}
-
-// put takes back a part, which keeps nothing alive.
-func (p *castParts) put(part *castPart) {
-	clear(part.targets[:part.n])
-	part.n = 0
-	p.Put(part)
+	loop *Loop
+	to   *targets
 }
 
 // NewCast returns a Cast to no channel yet. It may be called, as its methods, from any goroutine, one at a time.
-func (l *Loop) NewCast() *Cast { return &Cast{loop: l} }
+func (l *Loop) NewCast() *Cast { return &Cast{l, l.cfg.targets.get()} }
 
 // Add adds a channel of c, on which room for the message was reserved.
-func (k *Cast) Add(c *Conn, ch core.Handle) {
-	last := len(k.parts) - 1
-	if k.n%castSize == 0 {
-		k.parts = append(k.parts, k.loop.cfg.parts.get())
-		last++
-	}
-	part := k.parts[last]
-	part.targets[part.n] = target{c, ch}
-	part.n++
-	k.n++
-}
+func (k *Cast) Add(c *Conn, ch core.Handle) { k.to.add(c, ch) }
 
 // Send has m sent, soon. If the loop has ended nothing happens. It is the last call.
 func (k *Cast) Send(m *core.Message) {
-	l, s := k.loop, m.Retain(k.n)
-	ops := make([]Op, len(k.parts))
-	for i, part := range k.parts {
-		ops[i] = Op{Kind: Call, Func: func() { l.cast(s, part) }}
+	l, t := k.loop, k.to
+	n := len(t.channels)
+	if n > castSize {
+		t.group()
+	}
+	s := m.Retain(n)
+	op := Op{Kind: cast, Func: func() { l.cast(s, t) }}
+	var ops []Op
+	for first := 0; first < len(t.runs); first = t.part(first) {
+		ops = append(ops, op)
 	}
 	wake, ok := l.mail.postAll(ops)
 	if !ok {
-		l.Arena.Drop(s, k.n)
+		l.Arena.Drop(s, n)
+		l.cfg.targets.put(t)
 	}
 	if wake {
 		l.backend.Wake()
 	}
 }
 
-// cast does a part of a Cast.
-func (l *Loop) cast(s *core.Shared, part *castPart) {
-	l.did += part.n
-	for _, t := range part.targets[:part.n] {
-		t.conn.core.SendShared(l.now, t.channel, s)
-		l.Touch(t.conn)
+// cast does the next part of a Cast.
+func (l *Loop) cast(s *core.Shared, t *targets) {
+	last := t.part(t.done)
+	for _, r := range t.runs[t.done:last] {
+		l.did += int(r.n)
+		r.conn.cast(t.channels[r.first:r.first+r.n], s)
+		l.Touch(r.conn)
 	}
-	l.cfg.parts.put(part)
+	if t.done = last; last == len(t.runs) {
+		l.cfg.targets.put(t)
+	}
+}
+
+// cast has a message sent on channels: at once those that fill much of a batch, if nothing else waits.
+func (c *Conn) cast(to []core.Handle, s *core.Shared) {
+	l := c.loop
+	least := l.cfg.Core.BatchBytes / 4
+	for c.batch == nil && !c.gone && c != l.current && len(to)*s.FrameSize() >= least {
+		b := l.takeBatch()
+		n := c.core.NextShared(l.now, b, to, s)
+		if to = to[n:]; b.Len() == 0 {
+			l.giveBatch(b)
+			break
+		}
+		c.batch = b
+		c.transport.Submit(b)
+	}
+	for _, ch := range to {
+		c.core.SendShared(l.now, ch, s)
+	}
+}
+
+// targets is the channels of a Cast. They are used again and again.
+type targets struct {
+	channels []core.Handle
+	runs     []run
+	done     int // of runs
+
+	spare     []core.Handle // for group
+	spareRuns []run
+}
+
+// run is channels of a connection, at most turnOps, that lie together.
+type run struct {
+	conn     *Conn
+	first, n uint32 // of targets.channels
+}
+
+// add adds a channel.
+func (t *targets) add(c *Conn, ch core.Handle) {
+	if last := len(t.runs) - 1; last >= 0 && t.runs[last].conn == c && t.runs[last].n < turnOps {
+		t.runs[last].n++
+	} else {
+		t.runs = append(t.runs, run{c, uint32(len(t.channels)), 1})
+	}
+	t.channels = append(t.channels, ch)
+}
+
+// group brings channels of the same connection together, mostly: then they are done at once, while what belongs to
+// it is in the processor's cache, and leave in few writes. It takes the same time for each, in whatever order they are.
+func (t *targets) group() {
+	const kinds = 1024
+	var begin [kinds + 1]int // where the runs of each kind of connection go
+	for i := range t.runs {
+		begin[t.runs[i].conn.number%kinds+1]++
+	}
+	for i := range kinds {
+		begin[i+1] += begin[i]
+	}
+	sorted := append(t.spareRuns[:0], t.runs...)
+	for _, r := range t.runs {
+		kind := r.conn.number % kinds
+		sorted[begin[kind]] = r
+		begin[kind]++
+	}
+	channels := t.channels
+	t.channels, t.runs = t.spare[:0], t.runs[:0]
+	for _, r := range sorted {
+		first := uint32(len(t.channels))
+		t.channels = append(t.channels, channels[r.first:r.first+r.n]...)
+		if last := len(t.runs) - 1; last >= 0 && t.runs[last].conn == r.conn && t.runs[last].n+r.n <= turnOps {
+			t.runs[last].n += r.n
+		} else {
+			t.runs = append(t.runs, run{r.conn, first, r.n})
+		}
+	}
+	clear(sorted) // it keeps nothing alive
+	t.spare, t.spareRuns = channels, sorted
+}
+
+// part returns where the part that begins with run first ends.
+func (t *targets) part(first int) int {
+	for n := uint32(0); first < len(t.runs) && n < castSize; first++ {
+		n += t.runs[first].n
+	}
+	return first
+}
+
+// freeTargets are those of an engine that nobody uses.
+type freeTargets struct{ sync.Pool }
+
+func (p *freeTargets) get() *targets {
+	if t, ok := p.Get().(*targets); ok {
+		return t
+	}
+	return new(targets)
+}
+
+// put takes back targets, which keep nothing alive.
+func (p *freeTargets) put(t *targets) {
+	clear(t.runs)
+	t.channels, t.runs, t.done = t.channels[:0], t.runs[:0], 0
+	p.Put(t)
 }

@@ -36,7 +36,8 @@ type Conn struct {
 
 	nextDirty *Conn
 	due       time.Duration // in Loop.timers
-	index     int
+	index     int32
+	number    uint32 // what targets.group knows it by
 }
 
 // Attach makes c a connection of l, within a turn.
@@ -45,7 +46,7 @@ func (l *Loop) Attach(c *Conn, t Transport, e Events, client bool) {
 	c.core.Init(l.now, l.cfg.Core, l.Arena, client)
 	l.timers.add(c, c.core.Deadline(l.now))
 	l.Stats.Conns.Add(1)
-	l.Stats.Served.Add(1)
+	c.number = uint32(l.Stats.Served.Add(1))
 	c.up()
 	l.mark(c)
 }

@@ -23,7 +23,7 @@ type Config struct {
 	// Removed is called inside the loop when a connection has left it.
 	Removed func()
 
-	parts castParts
+	targets freeTargets
 }
 
 // Backend is what a Loop needs of the backend it runs on.
@@ -159,9 +159,9 @@ func (l *Loop) Expire() {
 // Shutdown ends all connections with end, without a word, and the loop. It is the last turn.
 func (l *Loop) Shutdown(end core.End) {
 	l.Enter()
-	l.do(l.left)
+	l.doAll(l.left)
 	l.left = mail{}
-	l.do(l.mail.close())
+	l.doAll(l.mail.close())
 	for len(l.timers) > 0 {
 		c := l.timers[0]
 		reason := end
@@ -191,20 +191,30 @@ func (l *Loop) work(leave bool) bool {
 	if len(l.left.ops) == 0 {
 		l.left = l.mail.take(leave)
 	}
-	n := min(len(l.left.ops), turnOps)
-	l.did += n
-	some := l.left
-	some.ops = some.ops[:n]
-	l.left.bytes = l.do(some)
-	l.left.ops = l.left.ops[n:]
-	return n > 0
+	some := len(l.left.ops) > 0
+	l.left = l.do(l.left)
+	return some
 }
 
-// do does what was posted, and returns the bytes that belong to what comes behind.
-func (l *Loop) do(m mail) []byte {
-	for i := range m.ops {
-		op := &m.ops[i]
+// doAll does all that was posted.
+func (l *Loop) doAll(m mail) {
+	for len(m.ops) > 0 {
+		l.did = 0
+		m = l.do(m)
+	}
+}
+
+// do does some of what was posted, and returns the rest.
+func (l *Loop) do(m mail) mail {
+	n, most := 0, l.did+turnOps
+	for n < len(m.ops) && l.did < most {
+		op := &m.ops[n]
+		if op.Kind == cast && l.did >= turnOps { // it is many, and this turn has done its share
+			break
+		}
 		c := op.Conn
+		n++
+		l.did++
 		switch op.Kind {
 		case sendCopy:
 			c.core.SendCopy(l.now, op.Channel, m.bytes[:op.size])
@@ -227,15 +237,16 @@ func (l *Loop) do(m mail) []byte {
 			c.core.Reset(op.Channel, op.Code)
 		case Let:
 			c.core.Release(op.Channel)
-		case Call:
+		case Call, cast:
 			op.Func()
 		}
 		if c != nil {
 			l.Touch(c)
 		}
 	}
-	clear(m.ops) // they must keep nothing alive
-	return m.bytes
+	clear(m.ops[:n]) // they must keep nothing alive
+	m.ops = m.ops[n:]
+	return m
 }
 
 // Touch has c, which has something to do, served in the next Run, unless it is being served. Within a

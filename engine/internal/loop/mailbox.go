@@ -18,13 +18,14 @@ type Op struct {
 	Channel  core.Handle
 	Conn     *Conn
 	Buf      *pool.Buf // Open, Send: passed on
-	Func     func()    // Call
+	Func     func()    // Call, cast
 }
 
 // OpKind says what is to be done, mostly by the method of core.Conn that is called so.
 type OpKind uint8
 
-// The kinds of Op. Let is for a channel whose Fate was Keep, Call runs Func inside the loop.
+// The kinds of Op. Let is for a channel whose Fate was Keep, Call runs Func inside the loop; so does cast, a part of a
+// Cast.
 const (
 	Open OpKind = iota
 	Send
@@ -37,6 +38,7 @@ const (
 	Reset
 	Let
 	Call
+	cast
 )
 
 // mail is what was posted, in order, and the short messages among it, one behind the other.

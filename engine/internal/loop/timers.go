@@ -42,7 +42,7 @@ func (t *timers) update(c *Conn, at, now time.Duration) {
 // move has c due at that time, be it earlier or later.
 func (t *timers) move(c *Conn, at time.Duration) {
 	c.due = at
-	heap.Fix(t, c.index)
+	heap.Fix(t, int(c.index))
 }
 
 func (t *timers) add(c *Conn, at time.Duration) {
@@ -50,7 +50,7 @@ func (t *timers) add(c *Conn, at time.Duration) {
 	heap.Push(t, c)
 }
 
-func (t *timers) remove(c *Conn) { heap.Remove(t, c.index) }
+func (t *timers) remove(c *Conn) { heap.Remove(t, int(c.index)) }
 
 // Len, Less, Swap, Push and Pop are heap.Interface.
 
@@ -59,12 +59,12 @@ func (t timers) Less(i, j int) bool { return t[i].due < t[j].due }
 
 func (t timers) Swap(i, j int) {
 	t[i], t[j] = t[j], t[i]
-	t[i].index, t[j].index = i, j
+	t[i].index, t[j].index = int32(i), int32(j)
 }
 
 func (t *timers) Push(x any) {
 	c := x.(*Conn)
-	c.index = len(*t)
+	c.index = int32(len(*t))
 	*t = append(*t, c)
 }
 

@@ -230,6 +230,10 @@ func (w *World) opens(s int, l *letter) {
 func (w *World) writes(s int, l *letter) {
 	sd := &w.sides[s]
 	e := &l.ch.ends[s]
+	if w.setup.Casts && w.setup.Mail && l.n <= copied && l.n%4 == 0 {
+		w.casts(s, l)
+		return
+	}
 	if l.n <= copied && l.n%3 != 0 {
 		p := w.batch[:l.n]
 		e.out.fill(p, e.written)
@@ -242,6 +246,29 @@ func (w *World) writes(s int, l *letter) {
 	if !e.over {
 		e.written += uint64(l.n)
 	}
+}
+
+// casts is writes of a message for many channels, of which there is one.
+func (w *World) casts(s int, l *letter) {
+	sd := &w.sides[s]
+	e := &l.ch.ends[s]
+	buf := w.pool.Get(int(l.n))
+	e.out.fill(buf.B, e.written)
+	if !e.over {
+		e.written += uint64(l.n)
+	}
+	m := core.NewMessage(buf)
+	shared := m.Retain(1)
+	m.Release()
+	if sd.busy || sd.closed {
+		sd.conn.SendShared(w.now, l.h, shared)
+		return
+	}
+	sd.fair.before(w, s)
+	if sd.conn.NextShared(w.now, &sd.batch, []core.Handle{l.h}, shared) == 0 {
+		sd.conn.SendShared(w.now, l.h, shared)
+	}
+	w.built(s)
 }
 
 // openForm is OPEN's payload of a channel with that form, in scratch memory.

@@ -104,7 +104,8 @@ func (w *swarm) plan(seed uint64) {
 		}
 	}
 	s.Strict = mix(seed^0x57)&3 == 0 // not drawn: that would move the seeds
-	if !s.Hostile && !w.bulk {       // a hostile peer's model takes all control frames to leave at once
+	s.Casts = s.Mail && mix(seed^0xca)&3 == 0
+	if !s.Hostile && !w.bulk { // a hostile peer's model takes all control frames to leave at once
 		s.Batch = [...]int{0, 0, 1, 10_000}[mix(seed^0xba)&3]
 	}
 	if seed%3 == 1 { // the others are as they were without files

@@ -40,6 +40,7 @@ type Setup struct {
 	Batch       int    // bytes that leave together; 0 means as many as usual
 	MaxFile     int    // the longest range of a file
 	Ranges      bool   // transports take those as they are
+	Casts       bool   // some short writes are messages for many channels; with Mail only
 }
 
 const (
@@ -114,6 +115,7 @@ func (s *Setup) fields() []struct {
 		{"extended", &s.Extended},
 		{"max-window", &s.MaxWindow}, {"conn-window", &s.ConnWindow}, {"memory", &s.Memory}, {"zip", &s.Zip},
 		{"max-frame", &s.MaxFrame}, {"batch", &s.Batch}, {"max-file", &s.MaxFile}, {"ranges", &s.Ranges},
+		{"casts", &s.Casts},
 	}
 }
 

@@ -245,6 +245,12 @@ func (w *World) build(s int) bool {
 	sd.fair.before(w, s)
 	sd.conn.Next(w.now, &sd.batch)
 	w.take(s)
+	return w.built(s)
+}
+
+// built looks at what side s is about to send, and returns whether there is anything.
+func (w *World) built(s int) bool {
+	sd := &w.sides[s]
 	if sd.batch.Len() == 0 {
 		return false
 	}
