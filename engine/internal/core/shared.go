@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -32,13 +33,19 @@ type Shared struct {
 	*Message
 	left int      // channels whose SendShared was not called yet, or on which it waits
 	slot int32    // in Arena.shared; 0 before the first of them
-	_    [44]byte // a line of the cache: left changes for each channel, and others lie beside those of other loops
+	_    [44]byte // to a line of the cache: left changes for each channel, and neighbours belong to other loops
 }
 
-// FrameSize is how long the frame is that carries the message, if one does.
-func (m *Message) FrameSize() int { return codec.HeaderSize + len(m.buf.B) }
+// Many is from how many channels of a connection on NextShared is worth it: fewer should leave with what else there is.
+func (m *Message) Many(cfg *Config) int {
+	n := len(m.buf.B)
+	if n > copyLimit {
+		return math.MaxInt
+	}
+	return cfg.BatchBytes / 4 / (codec.HeaderSize + n)
+}
 
-// Drop tells that SendShared is not called for n of the channels.
+// Drop tells that n of the channels are through with s.
 func (a *Arena) Drop(s *Shared, n int) {
 	if s.left -= n; s.left > 0 {
 		return
@@ -76,21 +83,23 @@ func (c *Conn) SendShared(now time.Duration, h Handle, s *Shared) {
 	c.ready(now, h.Slot, r)
 }
 
-// NextShared is SendShared on channels of a connection with nothing else to send, and Next: so a message that need not
-// wait takes no place in any queue. It returns on how many channels it was sent; b has no room for the rest.
+// NextShared is SendShared on channels of a connection with nothing else to send, and Next: a message that need not
+// wait takes no place in any queue. It returns with how many of to it is through: those behind do not fit, or none can
+// be sent so. All that leave so have one priority.
 func (c *Conn) NextShared(now time.Duration, b *Batch, to []Handle, s *Shared) (done int) {
 	n := len(s.buf.B)
-	if n > copyLimit || !c.isQuiet() {
+	if n > copyLimit || c.HasOutput() || c.out.stalled {
 		return 0
 	}
 	b.most = c.cfg.BatchBytes
+	var prio uint8
 	sent := 0
 	for b.fits(codec.HeaderSize+n, codec.HeaderSize+n) && done < len(to) {
 		h := to[done]
 		done++
 		r := c.sending(h)
-		if r == nil || r.first != 0 || r.flags&compressing != 0 || uint32(n) > min(uint32(r.out), c.peer.frame) ||
-			int64(n) > c.out.window {
+		if r == nil || r.first != 0 || r.flags&compressing != 0 || sent > 0 && r.prio != prio ||
+			uint32(n) > min(uint32(r.out), c.peer.frame) || int64(n) > c.out.window {
 			c.SendShared(now, h, s)
 			continue
 		}
@@ -102,6 +111,7 @@ func (c *Conn) NextShared(now time.Duration, b *Batch, to []Handle, s *Shared) (
 		if r.gate.free(cost(n), c.cfg.SendLow, &c.memory) {
 			c.report(h.Slot, tellWritable)
 		}
+		prio = r.prio
 		sent++
 	}
 	if sent > 0 {
@@ -112,9 +122,6 @@ func (c *Conn) NextShared(now time.Duration, b *Batch, to []Handle, s *Shared) (
 	c.built(now, b)
 	return done
 }
-
-// isQuiet returns whether nothing waits to be sent.
-func (c *Conn) isQuiet() bool { return c.phase == running && c.queue.Empty() && !c.HasOutput() }
 
 // sumOf is the sum of the payload if it is all of a segment and known, else nil.
 func (a *Arena) sumOf(s *segment, n int) *codec.Sum {

@@ -6,7 +6,7 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// castSize is how many channels of a Cast are one operation of a turn, or some more to end with a connection.
+// castSize is about how many channels of a Cast are one operation, if they are of connections that have few each.
 const castSize = turnOps / 4
 
 // Cast is a message on its way to many channels of connections of one loop.
@@ -29,9 +29,13 @@ func (k *Cast) Send(m *core.Message) {
 		t.group()
 	}
 	s := m.Retain(n)
-	op := Op{Kind: cast, Func: func() { l.cast(s, t) }}
+	t.many = m.Many(l.cfg.Core)
+	op := Op{Kind: Call, Func: func() { l.cast(s, t) }}
 	var ops []Op
 	for first := 0; first < len(t.runs); first = t.part(first) {
+		if op.Kind = Call; t.runs[first].n >= t.many {
+			op.Kind = cast
+		}
 		ops = append(ops, op)
 	}
 	wake, ok := l.mail.postAll(ops)
@@ -48,8 +52,14 @@ func (k *Cast) Send(m *core.Message) {
 func (l *Loop) cast(s *core.Shared, t *targets) {
 	last := t.part(t.done)
 	for _, r := range t.runs[t.done:last] {
-		l.did += int(r.n)
-		r.conn.cast(t.channels[r.first:r.first+r.n], s)
+		to := t.channels[r.first : r.first+r.n]
+		if r.n >= t.many {
+			l.did += r.n
+			to = r.conn.sendNow(to, t.many, s)
+		}
+		for _, ch := range to {
+			r.conn.core.SendShared(l.now, ch, s)
+		}
 		l.Touch(r.conn)
 	}
 	if t.done = last; last == len(t.runs) {
@@ -57,23 +67,22 @@ func (l *Loop) cast(s *core.Shared, t *targets) {
 	}
 }
 
-// cast has a message sent on channels: at once those that fill much of a batch, if nothing else waits.
-func (c *Conn) cast(to []core.Handle, s *core.Shared) {
+// sendNow has a message leave on channels while they are many, and returns those on which it did not: all if something
+// else is to be sent.
+func (c *Conn) sendNow(to []core.Handle, many int, s *core.Shared) []core.Handle {
 	l := c.loop
-	least := l.cfg.Core.BatchBytes / 4
-	for c.batch == nil && !c.gone && c != l.current && len(to)*s.FrameSize() >= least {
+	for sent := 0; c.batch == nil && sent < turnBytes && len(to) >= many; {
 		b := l.takeBatch()
-		n := c.core.NextShared(l.now, b, to, s)
-		if to = to[n:]; b.Len() == 0 {
+		to = to[c.core.NextShared(l.now, b, to, s):]
+		if b.Len() == 0 {
 			l.giveBatch(b)
 			break
 		}
+		sent += b.Len()
 		c.batch = b
 		c.transport.Submit(b)
 	}
-	for _, ch := range to {
-		c.core.SendShared(l.now, ch, s)
-	}
+	return to
 }
 
 // targets is the channels of a Cast. They are used again and again.
@@ -81,6 +90,7 @@ type targets struct {
 	channels []core.Handle
 	runs     []run
 	done     int // of runs
+	many     int // channels of a connection: the message leaves on them at once, if it can
 
 	spare     []core.Handle // for group
 	spareRuns []run
@@ -89,7 +99,7 @@ type targets struct {
 // run is channels of a connection, at most turnOps, that lie together.
 type run struct {
 	conn     *Conn
-	first, n uint32 // of targets.channels
+	first, n int // of targets.channels
 }
 
 // add adds a channel.
@@ -97,13 +107,14 @@ func (t *targets) add(c *Conn, ch core.Handle) {
 	if last := len(t.runs) - 1; last >= 0 && t.runs[last].conn == c && t.runs[last].n < turnOps {
 		t.runs[last].n++
 	} else {
-		t.runs = append(t.runs, run{c, uint32(len(t.channels)), 1})
+		t.runs = append(t.runs, run{c, len(t.channels), 1})
 	}
 	t.channels = append(t.channels, ch)
 }
 
-// group brings channels of the same connection together, mostly: then they are done at once, while what belongs to
-// it is in the processor's cache, and leave in few writes. It takes the same time for each, in whatever order they are.
+// group brings channels of the same connection together, or at least of few: then they are done at once, while what
+// belongs to it is in the processor's cache, and leave in few writes. It takes the same time for each, in whatever
+// order they are.
 func (t *targets) group() {
 	const kinds = 1024
 	var begin [kinds + 1]int // where the runs of each kind of connection go
@@ -122,7 +133,7 @@ func (t *targets) group() {
 	channels := t.channels
 	t.channels, t.runs = t.spare[:0], t.runs[:0]
 	for _, r := range sorted {
-		first := uint32(len(t.channels))
+		first := len(t.channels)
 		t.channels = append(t.channels, channels[r.first:r.first+r.n]...)
 		if last := len(t.runs) - 1; last >= 0 && t.runs[last].conn == r.conn && t.runs[last].n+r.n <= turnOps {
 			t.runs[last].n += r.n
@@ -130,13 +141,16 @@ func (t *targets) group() {
 			t.runs = append(t.runs, run{r.conn, first, r.n})
 		}
 	}
-	clear(sorted) // it keeps nothing alive
+	clear(t.runs[len(t.runs):len(sorted)]) // what nobody will look at keeps nothing alive
+	clear(sorted)
 	t.spare, t.spareRuns = channels, sorted
 }
 
-// part returns where the part that begins with run first ends.
+// part returns where the part that begins with run first ends: behind it if it has many channels, else before one that
+// has.
 func (t *targets) part(first int) int {
-	for n := uint32(0); first < len(t.runs) && n < castSize; first++ {
+	n := t.runs[first].n
+	for first++; n < castSize && n < t.many && first < len(t.runs) && t.runs[first].n < t.many; first++ {
 		n += t.runs[first].n
 	}
 	return first

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,57 @@ func TestLargeCastTakesTurns(t *testing.T) {
 		if a.submits > 2 {
 			t.Errorf("connection %d: %d writes", i, a.submits)
 		}
+	}
+	s.settle()
+}
+
+// Where nothing waits a message leaves with its part, and no queue sees it.
+func TestCastLeavesAtOnce(t *testing.T) {
+	const channels = 1000
+	s := newStage(t)
+	a := s.serve(channels)
+	s.turn(func() { s.cast("hello", a) }) // who is served after a turn is served in Run
+	a.wantEach(channels, "hello")
+	s.turn(func() { s.cast(strings.Repeat("long", 200), a) })
+	a.wantEach(0, "")
+	s.settle()
+	a.wantEach(channels, strings.Repeat("long", 200))
+}
+
+// Who is told something answers before a message it has sent to others leaves, and with 5,000 connections to whose only
+// channel it goes, even before that.
+func TestAnswersDoNotWaitForCasts(t *testing.T) {
+	s := newStage(t)
+	var others []*actor
+	for range 500 {
+		others = append(others, s.serve(1))
+	}
+	many, teller := s.serve(1000), s.serve(1)
+	answer := func(to ...*actor) {
+		s.wrote = nil
+		teller.app.onData = func(ch core.Handle, _ []byte) {
+			teller.send(ch, []byte("answer"))
+			s.cast("hello", to...)
+		}
+		teller.hear(frame(codec.Data, 1, []byte("ask")))
+		s.settle()
+		if s.wrote[0] != teller {
+			t.Errorf("%d writes before the answer", slices.Index(s.wrote, teller))
+		}
+		teller.wantEach(1, "answer")
+		for _, a := range to {
+			a.wantEach(len(a.app.channels), "hello")
+		}
+	}
+	answer(many)
+	answer(others...)
+
+	s.wrote = nil
+	s.cast("hello", others...)
+	teller.app.onData = func(ch core.Handle, _ []byte) { teller.send(ch, []byte("answer")) }
+	teller.hear(frame(codec.Data, 1, []byte("ask")))
+	if s.wrote[0] != teller {
+		t.Errorf("%d writes before an answer that has nothing to do with them", slices.Index(s.wrote, teller))
 	}
 	s.settle()
 }

@@ -59,8 +59,8 @@ type Loop struct {
 	batches []*core.Batch // free ones
 }
 
-// New returns a loop whose arena grows by 1<<shift channels at a time. A lazy loop sends only in Run,
-// for which it asks with Wake, and in Conn.Writable; others send at the end of each turn.
+// New returns a loop whose arena grows by 1<<shift channels at a time. A lazy loop sends what comes of a connection's
+// events only in Run, for which it asks with Wake, and in Conn.Writable; others send at the end of each turn.
 func New(cfg *Config, backend Backend, shift uint, lazy bool) *Loop {
 	return &Loop{
 		Arena: core.NewArena(shift, cfg.Core), cfg: cfg, backend: backend, lazy: lazy,
@@ -209,7 +209,7 @@ func (l *Loop) do(m mail) mail {
 	n, most := 0, l.did+turnOps
 	for n < len(m.ops) && l.did < most {
 		op := &m.ops[n]
-		if op.Kind == cast && l.did >= turnOps { // it is many, and this turn has done its share
+		if op.Kind == cast && (l.did >= turnOps || l.current != nil) { // not amid what somebody else does
 			break
 		}
 		c := op.Conn

@@ -24,8 +24,7 @@ type Op struct {
 // OpKind says what is to be done, mostly by the method of core.Conn that is called so.
 type OpKind uint8
 
-// The kinds of Op. Let is for a channel whose Fate was Keep, Call runs Func inside the loop; so does cast, a part of a
-// Cast.
+// The kinds of Op. Let is for a channel whose Fate was Keep. Call and cast run Func inside the loop; cast writes.
 const (
 	Open OpKind = iota
 	Send

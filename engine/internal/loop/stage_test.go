@@ -25,6 +25,7 @@ type stage struct {
 	wakes   atomic.Int64
 	alarms  []time.Duration
 	removed int
+	wrote   []*actor // who had a batch submitted, in order
 }
 
 // newStage returns a stage. When the test is over it ends the loop and checks that nothing is left.
@@ -217,6 +218,7 @@ func (a *actor) Submit(b *core.Batch) {
 		a.s.t.Errorf("a batch of %d bytes says it has %d", len(bytesOf(b)), b.Len())
 	}
 	a.submits++
+	a.s.wrote = append(a.s.wrote, a)
 	a.held, a.took = b, 0
 	if a.slow {
 		return
