@@ -25,9 +25,23 @@ type attackConfig struct {
 type AttackCount struct {
 	Frames int64            `json:"frames"` // written; not all of them were read
 	Conns  int64            `json:"conns"`  // connections that were made
-	Open   int              `json:"open"`   // those there are
+	Open   int              `json:"open"`   // those there are; of several rounds, the fewest
 	Ends   map[string]int64 `json:"ends"`   // those that ended, by the code of the server's ERROR or in other words
 	Took   time.Duration    `json:"took_ns"`
+}
+
+// add adds what others of the same kind did.
+func (a *AttackCount) add(b *AttackCount) {
+	a.Frames += b.Frames
+	a.Conns += b.Conns
+	a.Open = min(a.Open, b.Open)
+	a.Took += b.Took
+	for why, n := range b.Ends {
+		if a.Ends == nil {
+			a.Ends = make(map[string]int64)
+		}
+		a.Ends[why] += n
+	}
 }
 
 // attackers are connections that attack, in a process of their own: one that floods would be the first

@@ -1,7 +1,10 @@
 package bench
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -86,13 +89,61 @@ func measureFloods(
 		if err != nil {
 			return nil, err
 		}
-		row, err := measureFlood(ctx, o, cfg, p, f, progress.during("%d of %d, %s", i+1, len(names), name))
-		if err != nil {
-			return nil, err
+		var rounds []FloodRow
+		for j := range o.Rounds {
+			stage := progress.during("%d of %d, %s, %d of %d", i+1, len(names), name, j+1, o.Rounds)
+			row, err := measureFlood(ctx, o, cfg, p, f, stage)
+			if err != nil {
+				return nil, err
+			}
+			rounds = append(rounds, *row)
 		}
-		res.Rows = append(res.Rows, *row)
+		res.Rows = append(res.Rows, combine(rounds))
 	}
 	return res, nil
+}
+
+// combine makes one row of the rounds of a flood: all that the attackers did, the most memory, and of each part what
+// the well-behaved connection saw in the round with the median p99.
+func combine(rounds []FloodRow) FloodRow {
+	row := rounds[0]
+	row.Attack.Ends = maps.Clone(row.Attack.Ends)
+	for _, r := range rounds[1:] {
+		row.Attack.add(&r.Attack)
+		if r.Peak-r.Stated > row.Peak-row.Stated {
+			row.Before, row.Peak, row.After, row.Stated = r.Before, r.Peak, r.After, r.Stated
+		}
+		row.Alive = row.Alive && r.Alive
+		row.Panics += r.Panics
+	}
+	part := func(of func(*FloodRow) Victim) Victim {
+		var all []Victim
+		for i := range rounds {
+			all = append(all, of(&rounds[i]))
+		}
+		return medianVictim(all)
+	}
+	row.Idle = part(func(r *FloodRow) Victim { return r.Idle })
+	row.Legal = part(func(r *FloodRow) Victim { return r.Legal })
+	row.Flood = part(func(r *FloodRow) Victim { return r.Flood })
+	return row
+}
+
+// medianVictim is the one with the median p99, or the first that was lost or saw no echo.
+func medianVictim(all []Victim) Victim {
+	slices.SortStableFunc(all, func(a, b Victim) int { return cmp.Compare(a.p99(), b.p99()) })
+	if all[0].Latency == nil {
+		return all[0]
+	}
+	return all[len(all)/2]
+}
+
+// p99 is 0 if there is none.
+func (v *Victim) p99() time.Duration {
+	if v.Latency == nil {
+		return 0
+	}
+	return v.Latency.P99
 }
 
 // measureFlood measures one flood.

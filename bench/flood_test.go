@@ -51,6 +51,29 @@ func TestFloods(t *testing.T) {
 	wantTable(t, r, "rapid-reset", "slow-source", "flood/legal", "alive")
 }
 
+// Of several rounds a row has what the well-behaved connection saw in the middle one, and what was worst otherwise.
+func TestFloodRounds(t *testing.T) {
+	round := func(idle, flood time.Duration, peak int64, ended int64) FloodRow {
+		return FloodRow{
+			Attack: AttackCount{Frames: 10, Conns: 3, Open: 2, Ends: map[string]int64{"CALM": ended}},
+			Idle:   Victim{Latency: &Latency{P99: idle}}, Legal: Victim{Latency: &Latency{P99: 1}},
+			Flood: Victim{Latency: &Latency{P99: flood}}, Peak: peak, Stated: 100, Alive: true,
+		}
+	}
+	all := []FloodRow{round(5, 30, 20, 1), round(4, 10, 200, 2), round(9, 20, 30, 3)}
+	row := combine(all)
+	if row.Idle.Latency.P99 != 5 || row.Flood.Latency.P99 != 20 || row.Peak != 200 || !row.Alive {
+		t.Errorf("%+v", row)
+	}
+	if a := row.Attack; a.Frames != 30 || a.Conns != 9 || a.Open != 2 || a.Ends["CALM"] != 6 {
+		t.Errorf("%+v", a)
+	}
+	all[1].Flood, all[2].Alive = Victim{Lost: "gone"}, false
+	if row := combine(all); row.Flood.Lost != "gone" || row.Alive {
+		t.Errorf("%+v", row)
+	}
+}
+
 // hasEchoes returns whether in some round of a flood echoes came in all parts.
 func hasEchoes(t *testing.T, o Options) bool {
 	t.Helper()

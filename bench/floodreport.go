@@ -29,7 +29,8 @@ func (r *FloodResult) attackRows(t io.Writer) {
 	if o.Rate > 0 {
 		rate = fmt.Sprintf("%d frames a second in all", o.Rate)
 	}
-	fmt.Fprintf(t, "flood: %d connections, %s, at most %d channels on each\n", o.Conns, rate, o.Channels)
+	fmt.Fprintf(t, "flood: %d connections, %s, at most %d channels on each; rounds: %d\n", o.Conns, rate, o.Channels,
+		o.Rounds)
 	fmt.Fprintln(t, "flood\tof\twritten\tof it taken/s\tconnections\topen\tended by")
 	for _, row := range r.Rows {
 		a := &row.Attack
@@ -59,7 +60,7 @@ func (a *AttackCount) ends() string {
 // victimRows writes what a well-behaved connection saw.
 func (r *FloodResult) victimRows(t io.Writer) {
 	fmt.Fprintln(t, "\necho of 64 B on a connection of its own: p50 and p99 alone, beside as many legal connections\n"+
-		"with as many frames, and beside the flood; the last columns compare the p99")
+		"with as many frames, and beside the flood, each of its median round; the last columns compare the p99")
 	fmt.Fprintln(t, "flood\talone\tlegal\tlegal frames/s\tflood\tflood/alone\tflood/legal")
 	shared := false
 	for _, row := range r.Rows {

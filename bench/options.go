@@ -46,7 +46,7 @@ type Options struct {
 	Warmup   time.Duration `json:"warmup"`   // before it
 	Rate     int           `json:"rate"`     // echo: messages a second in all, sent when due; 0: when answers come
 
-	// Rounds is how often comparisons measure each of what they compare, in turn: stall, urgent, file, fanout.
+	// Rounds is how often comparisons measure each of what they compare, in turn: stall, urgent, file, fanout, flood.
 	Rounds int `json:"rounds,omitempty"`
 
 	RTTs   []time.Duration `json:"rtts,omitempty"`   // mode rtt
@@ -89,6 +89,9 @@ func Defaults(m Mode) Options {
 	}
 	if slices.Contains(Comparisons, m) {
 		o.Rounds = defaultRounds
+	}
+	if m == Flood { // each takes its time
+		o.Rounds = 1
 	}
 	return o
 }

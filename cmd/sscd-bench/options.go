@@ -43,7 +43,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	rtts := f.String("rtts", "100us,1ms,10ms,60ms,200ms", "mode rtt: round trip `times`, by comma")
 	floods := f.String("floods", "", "mode flood: `names` of floods, by comma; empty means all")
 	f.Int64Var(&o.FileBytes, "file-bytes", 0, "mode file: how long the file is, in `bytes`; 268,435,456 unless given")
-	f.IntVar(&o.Rounds, "rounds", 0, "of what modes stall, urgent, file and fanout compare, in turn; 5 unless given")
+	f.IntVar(&o.Rounds, "rounds", 0, "of what modes stall, urgent, file, fanout and flood compare, in turn;\n"+
+		"5 unless given, of floods 1")
 	f.StringVar(&o.json, "json", "",
 		"`file` for the result and the machine's facts as well, for the commands report and compare;\n"+
 			"- means standard output, and no table")
