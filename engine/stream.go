@@ -162,13 +162,15 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 		rounds := w.rounds
 		err := s.cannotWrite()
 		w.Unlock()
-		if err != nil || n == len(p) {
+		if err != nil || len(p) == 0 {
 			return n, err
 		}
 		piece := p[n:min(n+size, len(p))]
 		switch err := s.ch.send(piece, s.backlog); {
 		case err == nil:
-			n += len(piece)
+			if n += len(piece); n == len(p) {
+				return n, nil // whatever has ended meanwhile
+			}
 		case err == errStarved && len(piece) > core.Allowance:
 			size = core.Allowance // which needs no memory
 		case err == errStarved, err == ErrWouldBlock:

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"io"
 	"net"
 	"testing"
 
@@ -74,6 +75,38 @@ func TestNetConn(t *testing.T) {
 				}
 				return s1, s2, stop, nil
 			})
+		}
+	}
+	atOnce(t, subtests)
+}
+
+// A Write whose bytes were all taken has succeeded, also if the peer has read them and closed the stream before it
+// returns.
+func TestWriteThatWasTakenSucceeds(t *testing.T) {
+	subtests := make(map[string]func(t *testing.T))
+	for _, kind := range kinds {
+		subtests[kind] = func(t *testing.T) {
+			client, server, stop := pair(t, kind, engine.Config{})
+			defer stop()
+			for range 500 {
+				ours, err := client.Open(context.Background(), engine.OpenOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				theirs, err := server.Accept(context.Background())
+				if err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					var b [8]byte
+					io.ReadFull(theirs, b[:])
+					theirs.Close()
+				}()
+				if n, err := ours.Write(make([]byte, 8)); n != 8 || err != nil {
+					t.Fatalf("%d, %v", n, err)
+				}
+				ours.Close()
+			}
 		}
 	}
 	atOnce(t, subtests)
