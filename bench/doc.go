@@ -12,7 +12,7 @@
 //	rtt       one channel's throughput at round trip times, with a fixed window and with one that grows;
 //	          a relay between client and server delays what they say, and does not limit it
 //	flood     what connections that misbehave do to the server's memory and to somebody else's echo,
-//	          beside what as many legal ones do with as many frames
+//	          beside what they do to it when they attack another server of the machine
 //	stall     throughput of all channels but one, while that one is read and while it is not
 //	urgent    round trips of short messages on one channel, alone and beside downloads, with priorities and without
 //	fair      what share of a connection equal channels get, and channels of all priorities

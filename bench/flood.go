@@ -33,11 +33,11 @@ type FloodRow struct {
 
 	Attack AttackCount `json:"attack"`
 
-	// Echo of the well-behaved connection: alone, beside as many legal connections that send as many frames,
-	// and during the flood.
-	Idle  Victim `json:"idle"`
-	Legal Victim `json:"legal"`
-	Flood Victim `json:"flood"`
+	// Echo of the well-behaved connection: alone, while the same attackers attack another server of this machine, and
+	// while they attack its own.
+	Idle      Victim `json:"idle"`
+	Elsewhere Victim `json:"elsewhere"`
+	Flood     Victim `json:"flood"`
 
 	// Resident memory of the server, in bytes.
 	Before int64 `json:"rss_before"`
@@ -59,21 +59,22 @@ type Victim struct {
 	Others float64 `json:"frames_per_second"` // that the server took from others
 }
 
-// floodRun measures one flood.
+// floodRun measures floods.
 type floodRun struct {
 	o       Options
 	program Program
-	server  *Server
+	other   *Server // that is attacked elsewhere
+	server  *Server // of one flood
 }
 
 // measureFloods is mode flood: one flood after the other, each on a server of its own, whose memory is then
 // that flood's.
 //
-// The attackers have the machine's processors in common with the server and with the connection whose
-// echo is measured. On Linux they get what those leave idle, and that connection's process has one whenever it wants
-// one, as on a machine of its own: what it waits for is the server. Elsewhere, or if the system does not permit that,
-// they take their shares whatever the server does. What they do to it beyond that shows in the comparison with legal
-// connections, as many and with as many frames, and with a rate that leaves processors idle.
+// The attackers have the machine's processors and its loopback in common with the server and with the connection whose
+// echo is measured. On Linux they get what those leave idle, and that connection's process has a processor whenever it
+// wants one, as on a machine of its own; on other systems, or if this one does not permit it, all have their shares.
+// What attackers do to the machine shows while they attack another server, which has their rank; what is beyond that
+// they do to the server.
 func measureFloods(
 	ctx context.Context, o Options, cfg ServerConfig, p Program, progress Progress,
 ) (*FloodResult, error) {
@@ -83,6 +84,14 @@ func measureFloods(
 			names = append(names, f.name)
 		}
 	}
+	elsewhere := cfg
+	elsewhere.CPUProfile = ""
+	other, err := p.startServer(ctx, serverProcess, elsewhere, startLow)
+	if err != nil {
+		return nil, err
+	}
+	defer other.Stop()
+	r := &floodRun{o: o, program: p, other: other}
 	res := &FloodResult{Options: o}
 	for i, name := range names {
 		f, err := floodNamed(name)
@@ -92,7 +101,7 @@ func measureFloods(
 		var rounds []FloodRow
 		for j := range o.Rounds {
 			stage := progress.during("%d of %d, %s, %d of %d", i+1, len(names), name, j+1, o.Rounds)
-			row, err := measureFlood(ctx, o, cfg, p, f, stage)
+			row, err := r.measure(ctx, cfg, f, stage)
 			if err != nil {
 				return nil, err
 			}
@@ -124,7 +133,7 @@ func combine(rounds []FloodRow) FloodRow {
 		return medianVictim(all)
 	}
 	row.Idle = part(func(r *FloodRow) Victim { return r.Idle })
-	row.Legal = part(func(r *FloodRow) Victim { return r.Legal })
+	row.Elsewhere = part(func(r *FloodRow) Victim { return r.Elsewhere })
 	row.Flood = part(func(r *FloodRow) Victim { return r.Flood })
 	return row
 }
@@ -146,24 +155,25 @@ func (v *Victim) p99() time.Duration {
 	return v.Latency.P99
 }
 
-// measureFlood measures one flood.
-func measureFlood(
-	ctx context.Context, o Options, cfg ServerConfig, p Program, f flood, progress Progress,
-) (*FloodRow, error) {
-	server, err := p.StartServer(ctx, cfg)
+// measure measures one flood.
+func (r *floodRun) measure(ctx context.Context, cfg ServerConfig, f flood, progress Progress) (*FloodRow, error) {
+	server, err := r.program.StartServer(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer server.Stop()
-	r := &floodRun{o, p, server}
+	r.server = server
 	row := &FloodRow{Name: f.name, What: f.what}
 	if row.Idle, err = r.echo(ctx, progress.during("nothing else")); err != nil {
+		return nil, err
+	}
+	if _, row.Elsewhere, err = r.attacked(ctx, f, r.other, progress.during("elsewhere")); err != nil {
 		return nil, err
 	}
 	if err := r.flooded(ctx, f, row, progress); err != nil || !row.Alive {
 		return row, err
 	}
-	if err := newRun(o).pass(ctx, "settling", 2*o.Warmup, progress); err != nil {
+	if err := newRun(r.o).pass(ctx, "settling", 2*r.o.Warmup, progress); err != nil {
 		return nil, err
 	}
 	u, err := server.Usage()
@@ -171,12 +181,7 @@ func measureFlood(
 		return nil, err
 	}
 	row.After = u.RSS
-	legal, err := floodNamed(legal)
-	if err != nil {
-		return nil, err
-	}
-	_, row.Legal, err = r.attacked(ctx, legal, max(row.Flood.Others, 1), progress.during("legal"))
-	return row, err
+	return row, nil
 }
 
 // flooded fills in what the flood did.
@@ -195,7 +200,7 @@ func (r *floodRun) flooded(ctx context.Context, f flood, row *FloodRow, progress
 	if err := forgetPeak(pid); err != nil {
 		return err
 	}
-	row.Attack, row.Flood, err = r.attacked(ctx, f, float64(r.o.Rate), progress.during("flood"))
+	row.Attack, row.Flood, err = r.attacked(ctx, f, r.server, progress.during("flood"))
 	if err != nil {
 		return err
 	}
@@ -208,12 +213,12 @@ func (r *floodRun) flooded(ctx context.Context, f flood, row *FloodRow, progress
 	return err
 }
 
-// attacked measures the echo beside attackers.
+// attacked measures the echo while attackers attack a server.
 func (r *floodRun) attacked(
-	ctx context.Context, f flood, rate float64, progress Progress,
+	ctx context.Context, f flood, target *Server, progress Progress,
 ) (count AttackCount, v Victim, err error) {
 	a, err := r.program.startAttack(ctx, attackConfig{
-		Addr: r.server.Addr, Flood: f.name, Conns: r.o.Conns, Limit: r.o.Channels, Rate: rate,
+		Addr: target.Addr, Flood: f.name, Conns: r.o.Conns, Limit: r.o.Channels, Rate: float64(r.o.Rate),
 	})
 	if err != nil {
 		return count, v, err

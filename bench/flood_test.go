@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestFloods(t *testing.T) {
 		if row.Attack.Frames <= 0 || row.Attack.Conns <= 0 || !row.Alive || row.Panics != 0 {
 			t.Errorf("%+v", row)
 		}
-		for _, v := range []Victim{row.Idle, row.Legal, row.Flood} {
+		for _, v := range []Victim{row.Idle, row.Elsewhere, row.Flood} {
 			if v.Latency == nil && !slices.Contains(silent, row.Name) {
 				silent = append(silent, row.Name)
 			}
@@ -48,7 +49,7 @@ func TestFloods(t *testing.T) {
 			t.Errorf("%s: no echo came, again and again", name)
 		}
 	}
-	wantTable(t, r, "rapid-reset", "slow-source", "flood/legal", "alive")
+	wantTable(t, r, "rapid-reset", "slow-source", "flood/elsewhere", "alive")
 }
 
 // Of several rounds a row has what the well-behaved connection saw in the middle one, and what was worst otherwise.
@@ -56,7 +57,7 @@ func TestFloodRounds(t *testing.T) {
 	round := func(idle, flood time.Duration, peak int64, ended int64) FloodRow {
 		return FloodRow{
 			Attack: AttackCount{Frames: 10, Conns: 3, Open: 2, Ends: map[string]int64{"CALM": ended}},
-			Idle:   Victim{Latency: &Latency{P99: idle}}, Legal: Victim{Latency: &Latency{P99: 1}},
+			Idle:   Victim{Latency: &Latency{P99: idle}}, Elsewhere: Victim{Latency: &Latency{P99: 1}},
 			Flood: Victim{Latency: &Latency{P99: flood}}, Peak: peak, Stated: 100, Alive: true,
 		}
 	}
@@ -83,7 +84,7 @@ func hasEchoes(t *testing.T, o Options) bool {
 			t.Fatal(err)
 		}
 		row := r.(*FloodResult).Rows[0]
-		if row.Idle.Latency != nil && row.Legal.Latency != nil && row.Flood.Latency != nil {
+		if row.Idle.Latency != nil && row.Elsewhere.Latency != nil && row.Flood.Latency != nil {
 			return true
 		}
 	}
@@ -190,6 +191,23 @@ func TestLossesAreReported(t *testing.T) {
 	}
 }
 
+// The table counts in how many floods the p99 at most doubled; one that was lost did not.
+func TestDoublingsAreCounted(t *testing.T) {
+	saw := func(p99 time.Duration) Victim { return Victim{Latency: &Latency{P99: p99}} }
+	r := &FloodResult{Options: Defaults(Flood), Rows: []FloodRow{
+		{Flood: saw(20), Idle: saw(10), Elsewhere: saw(30)},
+		{Flood: saw(21), Idle: saw(10), Elsewhere: saw(11)},
+		{Flood: Victim{Lost: "the server does not answer"}, Idle: saw(10), Elsewhere: saw(10)},
+	}}
+	var b bytes.Buffer
+	if err := r.WriteTable(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`at most twice +1 of 3 +2 of 3`).MatchString(b.String()) {
+		t.Error(b.String())
+	}
+}
+
 // That a connection had to share the processors is said of those that were measured.
 func TestSharingIsReported(t *testing.T) {
 	for _, c := range []struct {
@@ -208,6 +226,37 @@ func TestSharingIsReported(t *testing.T) {
 		if said := strings.Contains(b.String(), "does not let it come first"); said != c.want {
 			t.Errorf("%+v: %v", c.saw, said)
 		}
+	}
+}
+
+// While attackers attack elsewhere, the server whose echo is measured does not see them.
+func TestElsewhere(t *testing.T) {
+	o := Defaults(Flood)
+	o.Conns, o.Duration, o.Warmup = 3, 100*time.Millisecond, time.Millisecond
+	p := Program(os.Args[0])
+	r := &floodRun{o: o, program: p}
+	for _, s := range []**Server{&r.server, &r.other} {
+		var err error
+		if *s, err = p.StartServer(t.Context(), ServerConfig{Backend: engine.Epoll}); err != nil {
+			t.Fatal(err)
+		}
+		defer (*s).Stop()
+	}
+	f, err := floodNamed("grant-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := func(string, float64, int64) {}
+	if _, v, err := r.attacked(t.Context(), f, r.other, quiet); err != nil || v.Lost != "" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	mine, err := r.server.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := r.other.Usage()
+	if err != nil || mine.Stats.ConnsServed != 1 || other.Stats.ConnsServed == 0 {
+		t.Errorf("%d connections, and %d elsewhere, %v", mine.Stats.ConnsServed, other.Stats.ConnsServed, err)
 	}
 }
 

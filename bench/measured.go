@@ -161,7 +161,7 @@ func (r *FloodResult) Measured(variant string) []Row {
 	for _, f := range r.Rows {
 		row := r.Options.row(variant, f.Name)
 		row.Rounds = []Figures{Figures{
-			P99: p99(f.Flood), P99Alone: p99(f.Idle), P99Legal: p99(f.Legal),
+			P99: p99(f.Flood), P99Alone: p99(f.Idle), P99Elsewhere: p99(f.Elsewhere),
 			PeakRSS: float64(f.Peak) / 1e6, FloodFrames: f.Flood.Others,
 		}.known()}
 		rows = append(rows, row)

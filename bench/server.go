@@ -98,7 +98,14 @@ func (p Program) StartServer(ctx context.Context, cfg ServerConfig) (*Server, er
 // Start starts the program as a server of another kind: it is run with the kind as its only argument, must call
 // Serve then, and is told cfg.
 func (p Program) Start(ctx context.Context, kind string, cfg any) (*Server, error) {
-	started, err := p.start(ctx, kind, cfg, (*exec.Cmd).Start)
+	return p.startServer(ctx, kind, cfg, (*exec.Cmd).Start)
+}
+
+// startServer is Start, as begin does it.
+func (p Program) startServer(
+	ctx context.Context, kind string, cfg any, begin func(*exec.Cmd) error,
+) (*Server, error) {
+	started, err := p.start(ctx, kind, cfg, begin)
 	if err != nil {
 		return nil, err
 	}
