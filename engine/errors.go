@@ -84,7 +84,8 @@ func errorOf(end *core.End) error {
 	switch {
 	case end.Clean:
 		return nil
-	case end.Err == net.ErrClosed: // by this side's application
+	case end.Err == net.ErrClosed, // by this side's application
+		end.Conn && !end.Remote && end.Code == codec.ClosedError && end.Err == nil: // or before the channel could begin
 		return &ConnError{Code: end.Code, Reason: end.Reason, Err: ErrClosed}
 	case end.Conn:
 		return &ConnError{Code: end.Code, Remote: end.Remote, Reason: end.Reason, Err: end.Err}

@@ -1302,11 +1302,16 @@ func TestFramesAnnounced(t *testing.T) {
 func (s *rawServer) dialNarrow(t *testing.T) *rawPeer {
 	t.Helper()
 	s.before = used(t)
+	return dialNarrow(t, s.addr)
+}
+
+func dialNarrow(t *testing.T, addr string) *rawPeer {
+	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
 		return err
 	}}
-	nc, err := d.Dial("tcp", s.addr)
+	nc, err := d.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ const (
 	running   phase = iota
 	halfEnd         // the transport's end of stream came: what the windows hold is still sent
 	failing         // ERROR on channel 0 is to be sent
-	lingering       // it is out; what arrives is dropped until the peer closes, or for a while
+	lingering       // all is out; what arrives is dropped until the peer closes, or for a while
 	over            // the transport can be closed
 )
 
@@ -127,6 +127,10 @@ func (c *Conn) Init(now time.Duration, cfg *Config, arena *Arena, client bool) {
 // Over returns whether the connection has ended and its transport can be closed.
 func (c *Conn) Over() bool { return c.phase == over }
 
+// Silent returns whether the connection has ended cleanly, and only waits for the peer's end: the transport's own
+// direction can be closed.
+func (c *Conn) Silent() bool { return c.phase == lingering && c.end.Clean }
+
 // WantsInput returns whether bytes from the transport are still of interest.
 func (c *Conn) WantsInput() bool { return c.phase != halfEnd && c.phase != over }
 
@@ -138,10 +142,13 @@ func (c *Conn) HasEvents() bool { return c.events.first != 0 || c.news != 0 }
 
 // HasOutput returns whether Next may have something to send, or to end.
 func (c *Conn) HasOutput() bool {
-	if c.phase == failing || c.phase == halfEnd || c.draining() {
+	switch c.phase {
+	case failing, halfEnd:
 		return true
+	case lingering, over:
+		return false
 	}
-	return c.mayTalk() && !c.idle() || c.owes()
+	return c.draining() || c.mayTalk() && !c.idle() || c.owes()
 }
 
 // owes returns whether the connection itself has something to send, apart from its channels.
@@ -196,6 +203,21 @@ func (c *Conn) failWith(now time.Duration, end *End) {
 	c.phase, c.grace = failing, 0
 	c.until = now + c.cfg.Timeouts.linger
 	c.finish(end)
+}
+
+// bow ends a connection that was to end, and has sent all. The transport is closed when the peer has, or some time
+// later: before, it would lose what is on its way as soon as the peer says another word, as it does for what it reads.
+func (c *Conn) bow(now time.Duration) {
+	if !c.mayTalk() { // nothing is on its way
+		c.die(&End{Clean: true})
+		return
+	}
+	c.phase, c.grace = lingering, 0
+	c.until = now + c.cfg.Timeouts.eof
+	if c.quit != nil {
+		c.until = now + c.cfg.Timeouts.linger
+	}
+	c.finish(&End{Clean: true})
 }
 
 // die ends the connection without a word.

@@ -280,7 +280,7 @@ func (c *Conn) finishIdle(now time.Duration) {
 	case c.phase == halfEnd:
 		c.die(c.endOfStream())
 	case c.draining() && c.channels.len() == 0:
-		c.die(&End{Clean: true})
+		c.bow(now)
 	case c.quit != nil:
 		c.part(now)
 	}

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -92,10 +93,12 @@ func (c *Conn) nextEvent(ev *Event) {
 func (c *Conn) endOf(slot uint32, r *record) *End {
 	code := c.arena.asides.at(slot).code
 	switch {
-	case c.end != nil:
+	case c.end != nil && (code == codec.NoError || !c.end.Clean):
 		return c.end
 	case code == codec.NoError:
 		return cleanEnd
+	case r.flags&withConn != 0 && c.phase == halfEnd:
+		return &End{Code: codec.Internal, Conn: true, Err: io.ErrUnexpectedEOF}
 	}
 	return &End{Code: code, Remote: r.flags&byPeer != 0, Conn: r.flags&withConn != 0}
 }

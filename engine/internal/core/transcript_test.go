@@ -28,6 +28,10 @@ func TestTranscripts(t *testing.T) {
 				m.command(d)
 			}
 			m.run()
+			if m.conn.Silent() && !m.silent {
+				m.silent = true
+				m.printf("this side's direction ends")
+			}
 			if m.conn.Over() && !m.over {
 				m.over = true
 				m.printf("transport closed")
@@ -55,6 +59,7 @@ type machine struct {
 	pressed bool              // too much of it is used
 	blocked bool              // the transport takes nothing
 	batch   Batch
+	silent  bool
 	over    bool
 	wire    []byte // what was sent, not cut into frames yet
 }

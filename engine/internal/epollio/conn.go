@@ -213,6 +213,9 @@ func (c *conn) WantRead(on bool) {
 	c.register()
 }
 
+// CloseWrite implements loop.Transport.
+func (c *conn) CloseWrite() bool { return unix.Shutdown(c.FD(), unix.SHUT_WR) == nil }
+
 // Close implements loop.Transport.
 func (c *conn) Close() {
 	c.watch(0)

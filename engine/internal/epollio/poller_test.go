@@ -187,6 +187,7 @@ type sink struct{ m *evlooptest.Member }
 
 func (s sink) Submit(b *core.Batch) { s.m.LC.Sent(b.Len()) }
 func (s sink) WantRead(bool)        {}
+func (s sink) CloseWrite() bool     { return true }
 func (s sink) Close()               { s.m.LC.Gone() }
 func (s sink) LocalAddr() net.Addr  { return nil }
 func (s sink) RemoteAddr() net.Addr { return nil }

@@ -105,6 +105,7 @@ type sink struct {
 
 func (s *sink) Submit(b *core.Batch) { s.batch = b }
 func (s *sink) WantRead(bool)        {}
+func (s *sink) CloseWrite() bool     { return true }
 func (s *sink) Close()               { s.lc.Gone() }
 func (s *sink) LocalAddr() net.Addr  { return nil }
 func (s *sink) RemoteAddr() net.Addr { return nil }

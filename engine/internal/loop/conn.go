@@ -25,9 +25,10 @@ type Conn struct {
 	transport Transport
 	events    Events
 
-	batch *core.Batch // what the transport has, or nil
-	deaf  bool        // WantRead(false) was said
-	gone  bool        // the transport is closed
+	batch  *core.Batch // what the transport has, or nil
+	deaf   bool        // WantRead(false) was said
+	silent bool        // CloseWrite was said
+	gone   bool        // the transport is closed
 
 	isPressed bool
 	isDirty   bool
@@ -167,6 +168,9 @@ func (c *Conn) serve(flush bool) {
 				l.work(false)
 			}
 		}
+		if c.core.Silent() && !c.silent {
+			c.fallSilent()
+		}
 		if c.core.Over() {
 			c.reportAll()
 		}
@@ -183,6 +187,14 @@ func (c *Conn) serve(flush bool) {
 		c.listen()
 		l.timers.update(c, c.core.Deadline(l.now), l.now)
 	}
+}
+
+// fallSilent ends the transport's own direction; or all of it, if it can't do that.
+func (c *Conn) fallSilent() {
+	if c.silent = true; !c.transport.CloseWrite() {
+		c.core.Abort(&core.End{Clean: true})
+	}
+	c.reportAll()
 }
 
 // listen tells the transport whether bytes are wanted.

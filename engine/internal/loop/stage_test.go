@@ -98,6 +98,8 @@ type actor struct {
 	wire    []byte      // what the socket took and nobody has read
 	submits int
 	reading []bool // what WantRead said
+	whole   bool   // it has no directions that end one by one
+	silent  int    // calls of CloseWrite
 	closed  bool
 
 	app application
@@ -230,6 +232,12 @@ func (a *actor) Submit(b *core.Batch) {
 
 // WantRead implements Transport.
 func (a *actor) WantRead(on bool) { a.reading = append(a.reading, on) }
+
+// CloseWrite implements Transport.
+func (a *actor) CloseWrite() bool {
+	a.silent++
+	return !a.whole
+}
 
 // Close implements Transport.
 func (a *actor) Close() {

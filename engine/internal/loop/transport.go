@@ -16,6 +16,8 @@ type Transport interface {
 	Submit(b *core.Batch)
 	// WantRead says whether bytes are wanted. After WantRead(false) those already read still come.
 	WantRead(on bool)
+	// CloseWrite ends this side's direction, when all that was submitted is out, and returns false if it can't.
+	CloseWrite() bool
 	// Close ends the transport. Gone follows, perhaps at once, when the batch is free.
 	Close()
 

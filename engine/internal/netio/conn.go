@@ -53,6 +53,7 @@ type Conn struct {
 	batch   *core.Batch
 	rest    [][]byte // what is left of batch, which is the writer's alone
 	cut     [][]byte // memory of rest, once a piece was written in part
+	silent  bool     // CloseWrite was called, and the writer is to do it
 	closing bool
 	shut    bool // with closing: the transport is being closed
 	deaf    bool
@@ -163,10 +164,14 @@ func (c *Conn) write() {
 		for c.batch != nil && !c.closing {
 			c.writeSome()
 		}
-		over := c.closing
+		over, silent := c.closing, c.silent
+		c.silent = false
 		c.mu.Unlock()
 		if over {
 			break
+		}
+		if silent {
+			c.nc.(halfCloser).CloseWrite()
 		}
 	}
 	if !c.shut {
@@ -311,6 +316,16 @@ func (c *Conn) try() {
 func (c *Conn) WantRead(on bool) {
 	c.deaf = !on
 	c.listen.Signal()
+}
+
+// halfCloser is a net.Conn whose directions end one by one.
+type halfCloser interface{ CloseWrite() error }
+
+// CloseWrite implements loop.Transport. It may block, so it is left to the writer.
+func (c *Conn) CloseWrite() bool {
+	_, c.silent = c.nc.(halfCloser)
+	c.Wake()
+	return c.silent
 }
 
 // Close implements loop.Transport. Closing a net.Conn may block, so that is left to the writer; here its

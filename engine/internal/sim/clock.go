@@ -117,7 +117,11 @@ func (w *World) checkLife(s int) {
 	}
 	switch {
 	case sd.down:
-		alive(sd.endAt, time.Second, "its end")
+		most := time.Second
+		if sd.clean && !sd.quit {
+			most = 5 * time.Second // its peer may still read
+		}
+		alive(sd.endAt, most, "its end")
 	case sd.cause.eof:
 		alive(sd.cause.halfAt, 5*time.Second, "the end of its peer's stream")
 	case sd.arena.FramesIn == 0 && s == Server:

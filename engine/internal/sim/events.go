@@ -24,6 +24,9 @@ func (w *World) events(s int) {
 			w.reaction(s, kind, ev.Channel)
 		}
 	}
+	if sd.conn.Silent() && !w.sides[1-s].script {
+		w.links[1-s].ended = true
+	}
 	if sd.conn.Over() && !sd.closed {
 		w.closeTransport(s)
 	}

@@ -213,7 +213,7 @@ func (w *World) judgeChannel(s int, ch *channel, end *core.End) {
 // judgeConn checks that a connection had a reason to end as it did on side s.
 func (w *World) judgeConn(s int, end *core.End) {
 	sd, other := &w.sides[s], &w.sides[1-s]
-	sd.endCode = end.Code
+	sd.endCode, sd.clean = end.Code, end.Clean
 	switch {
 	case w.setup.Hostile:
 		w.peer.down(w, s, end)

@@ -28,7 +28,7 @@ type Setup struct {
 	Live        int    // channels an application opens at most at a time
 	ByHand      int    // of 256 channels, those accepted with manual credit
 	Mail        bool   // what an application does reaches the core with a turn
-	Resets      bool   // who closes with unread bytes resets the transport
+	Resets      bool   // bytes that reach who has closed, or that it has not read by then, reset the transport
 	Fair        bool   // watch who is served
 	Extended    bool   // both sides speak the extended profile
 	MaxWindow   int    // then, what windows grow to

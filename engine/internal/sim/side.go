@@ -51,6 +51,7 @@ type side struct {
 	cause    cause
 	endAt    time.Duration // Down was reported
 	endCode  codec.Code
+	clean    bool          // its end
 	lastIn   time.Duration // a byte came
 	lastOut  time.Duration // the transport took one, or was given the first
 	draining time.Duration // since; 0 if not

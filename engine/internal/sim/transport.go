@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"time"
 
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
@@ -158,6 +159,9 @@ func (w *World) peerClosed(s int, rough bool) {
 	w.links[s].told = true
 	w.sound = false
 	w.model.eof = true
+	if rough {
+		w.checkReset(s)
+	}
 	sd.cause.eof, sd.cause.broken, sd.cause.halfAt = true, sd.cause.broken || rough, w.now
 	w.mark('e', uint64(s), 0)
 	var err error
@@ -170,6 +174,16 @@ func (w *World) peerClosed(s int, rough bool) {
 	}
 	sd.conn.PeerClosed(w.now, err)
 	w.events(s)
+}
+
+// checkReset checks that it was not the other side's clean end that reset the transport of side s, with what that had
+// sent.
+func (w *World) checkReset(s int) {
+	l, other := &w.links[s], &w.sides[1-s]
+	cut := l.cutAt != noCut || w.links[1-s].cutAt != noCut
+	if l.reset && l.sent > 0 && !cut && other.clean && !other.cause.broken && w.now < other.endAt+time.Second {
+		w.failf("order and once", "the %s resets the transport after a clean end", sideNames[1-s])
+	}
 }
 
 // send lets the transport of side s take up to n bytes.
@@ -194,6 +208,9 @@ func (w *World) send(s, n int) {
 		return
 	}
 	n = w.put(s, b, n)
+	if w.setup.Resets && w.sides[1-s].closed {
+		w.links[s].reset = true
+	}
 	sd.taken += n
 	sd.lastOut = w.now
 	sd.conn.Sent(w.now, n)

@@ -32,6 +32,7 @@ type conn struct {
 	isHungry    bool    // among Loop.hungry
 	heard       uint32  // Loop.crowd's window of the last receipt
 	halfOpen    bool    // the peer has ended its direction: see poll
+	silent      bool    // CloseWrite was called
 	closed      bool    // Close was called
 	patient     bool    // with closed and left: the peer has some time to take that
 	err         error   // why a write failed
@@ -107,6 +108,10 @@ func (c *conn) settle() bool {
 			return false
 		}
 		c.under |= r
+	}
+	if c.silent && !c.closed && c.flight == nil && c.left == nil {
+		c.silent = false
+		unix.Shutdown(c.fd, unix.SHUT_WR)
 	}
 	if c.closed && c.under == 0 && c.flight == nil && c.left == nil && c.fd >= 0 {
 		c.end()
@@ -340,6 +345,13 @@ func (c *conn) fallSilent() {
 func (c *conn) WantRead(on bool) {
 	c.deaf = !on
 	c.unsettle()
+}
+
+// CloseWrite implements loop.Transport.
+func (c *conn) CloseWrite() bool {
+	c.silent = true
+	c.unsettle()
+	return true
 }
 
 // Close implements loop.Transport.
