@@ -40,7 +40,11 @@ func open(root *os.Root, path string) (*os.File, Header, engine.Code) {
 
 // local returns the path as this system writes it. One with "..", "." or nothing between two slashes is none.
 func local(path string) (string, error) {
-	return filepath.Localize(strings.TrimPrefix(path, "/"))
+	path = strings.TrimPrefix(path, "/")
+	if path == "." { // which Localize takes
+		return "", fs.ErrNotExist
+	}
+	return filepath.Localize(path)
 }
 
 // codeOf is what a client learns of an error: NotFound, unless it is about the state of this process or machine.
