@@ -13,7 +13,8 @@ import (
 //
 // Files are looked up and opened on goroutines of their own, since a disk may take its time.
 type Handler struct {
-	// Root is the directory. It is borrowed: close it behind the engine.
+	// Root is the directory; without one all files are refused with engine.Refused. It is borrowed: close it behind
+	// the engine.
 	Root *os.Root
 
 	// MaxFiles is how many transfers there may be at a time, each of which holds a descriptor; 0 means 128. More
@@ -45,7 +46,7 @@ func Serves(ch engine.Channel) bool {
 // OnOpen implements engine.Handler.
 func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer {
 	path, ok := strings.CutPrefix(string(r.Target), Prefix)
-	if !ok {
+	if !ok || h.Root == nil {
 		return engine.Answer{Code: engine.Refused}
 	}
 	part, err := parseRange(r.Metadata)

@@ -3,6 +3,7 @@
 package file_test
 
 import (
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,6 +102,21 @@ func TestHostilePaths(t *testing.T) {
 			w.wantRefusal(client, file.Request(path, file.Range{}), want)
 		}
 	})
+}
+
+// Without a directory there are no files.
+func TestNoDirectory(t *testing.T) {
+	e, err := engine.Start(engine.Config{Handler: &file.Handler{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	addr, err := e.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, addr: addr.String()}
+	w.wantRefusal(w.dial(engine.Config{}), file.Request("f", file.Range{}), engine.Refused)
 }
 
 // A path means itself, whatever it is made of; links within the directory lead where they say.
