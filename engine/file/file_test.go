@@ -34,6 +34,13 @@ func onBackends(t *testing.T, test func(t *testing.T, w *world)) {
 
 // withFiles is onBackends with at most so many files at a time.
 func withFiles(t *testing.T, maxFiles int, test func(t *testing.T, w *world)) {
+	t.Helper()
+	withConfig(t, engine.Config{Handler: &file.Handler{MaxFiles: maxFiles}}, test)
+}
+
+// withConfig is onBackends with engines of that configuration, whose handler gets the directory.
+func withConfig(t *testing.T, cfg engine.Config, test func(t *testing.T, w *world)) {
+	t.Helper()
 	for _, b := range []engine.Backend{engine.Auto, engine.Net} {
 		t.Run(fmt.Sprintf("backend %q", b), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "root")
@@ -45,8 +52,10 @@ func withFiles(t *testing.T, maxFiles int, test func(t *testing.T, w *world)) {
 				t.Fatal(err)
 			}
 			defer root.Close()
-			app := &file.Handler{Root: root, MaxFiles: maxFiles}
-			e, err := engine.Start(engine.Config{Handler: app, Backend: b, Logger: slog.New(slog.DiscardHandler)})
+			cfg := cfg
+			cfg.Handler = &file.Handler{Root: root, MaxFiles: cfg.Handler.(*file.Handler).MaxFiles}
+			cfg.Backend, cfg.Logger = b, slog.New(slog.DiscardHandler)
+			e, err := engine.Start(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,6 +299,38 @@ func TestNobodyTakesAllFiles(t *testing.T) {
 		w.begin(other, "f") // a third, since more are free
 		w.begin(greedy, "f")
 		w.wantRefusal(greedy, whole, file.TooMany)
+	})
+}
+
+// A transfer whose range has left holds nothing, though its client never ends it. When it does, that is no second share.
+func TestFinishedTransfersHoldNothing(t *testing.T) {
+	withFiles(t, 4, func(t *testing.T, w *world) {
+		w.put("large", 10<<20)
+		small := map[string][]byte{"nothing": w.put("nothing", 0), "small": w.put("small", 5), "f": w.put("f", 1<<20)}
+		client, other := w.dial(engine.Config{}), w.dial(engine.Config{})
+		var finished []*engine.Stream
+		for range 5 {
+			for name, want := range small {
+				st := w.begin(client, name)
+				if got, err := io.ReadAll(st); err != nil || !bytes.Equal(got, want) {
+					t.Fatalf("%d bytes come, then %v", len(got), err)
+				}
+				finished = append(finished, st)
+			}
+		}
+		w.begin(client, "large")
+		w.begin(client, "large")
+		w.wantRefusal(client, file.Request("small", file.Range{}), file.TooMany)
+		w.begin(other, "large")
+		w.wantRefusal(other, file.Request("small", file.Range{}), file.TooMany)
+		for _, st := range finished {
+			st.Close()
+			w.wantRefusal(client, file.Request("small", file.Range{}), file.TooMany)
+			w.wantRefusal(other, file.Request("small", file.Range{}), file.TooMany)
+		}
+		for range 4 {
+			w.eventually(w.dial(engine.Config{}), file.Request("small", file.Range{}), engine.NoError)
+		}
 	})
 }
 

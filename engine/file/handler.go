@@ -1,10 +1,11 @@
 package file
 
 import (
+	"container/list"
 	"errors"
 	"os"
 	"strings"
-	"sync/atomic"
+	"syscall"
 
 	"github.com/sscd-io/sscd/engine"
 )
@@ -17,9 +18,9 @@ type Handler struct {
 	// the engine.
 	Root *os.Root
 
-	// MaxFiles is how many transfers there may be at a time, each of which holds a descriptor; 0 means 128. More
-	// are refused with engine.Refused. A connection may have no more of them than it leaves free for others, half if
-	// it is the only one: what it asks for beyond that is refused with TooMany.
+	// MaxFiles is how many transfers there may be at a time, each of which holds a descriptor until the range has
+	// left; 0 means 128. More are refused with engine.Refused. A connection may have no more of them than it leaves
+	// free for others, half if it is the only one: what it asks for beyond that is refused with TooMany.
 	MaxFiles int
 
 	shares shares
@@ -32,9 +33,15 @@ var _ engine.HalfCloser = (*Handler)(nil)
 
 // transfer is a channel on which a file goes.
 type transfer struct {
-	users atomic.Int32 // the channel, and who opens the file
-	conn  *engine.Conn
+	conn *engine.Conn
+
+	// What follows belongs to shares.
+	place *list.Element   // there; nil once it is counted no more
+	file  syscall.RawConn // nil while it is being opened
 }
+
+// closed returns whether the transfer has had its file, and nobody uses that any more.
+func (t *transfer) closed() bool { return t.file != nil && t.file.Control(func(uintptr) {}) != nil }
 
 // Serves returns whether OnOpen of a Handler accepted the channel. So an application with other targets too knows
 // whose the calls for a channel are.
@@ -57,31 +64,22 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 	if limit == 0 {
 		limit = defaultMaxFiles
 	}
-	if code := h.shares.book(ch.Conn(), limit); code != engine.NoError {
+	t := &transfer{conn: ch.Conn()}
+	if code := h.shares.book(t, limit); code != engine.NoError {
 		return engine.Answer{Code: code}
 	}
-	t := &transfer{conn: ch.Conn()}
-	t.users.Store(2)
 	ch.SetContext(t)
 	go func() {
-		code := h.send(ch, path, part)
-		h.release(t)
-		if code != engine.NoError {
+		if code := h.send(ch, t, path, part); code != engine.NoError {
+			h.shares.release(t)
 			ch.Reset(code)
 		}
 	}()
 	return engine.Answer{}
 }
 
-// release counts one less when the transfer has no users any more: a channel can end while its file is being opened.
-func (h *Handler) release(t *transfer) {
-	if t.users.Add(-1) == 0 {
-		h.shares.release(t.conn)
-	}
-}
-
 // send queues the answer and the end behind it, or returns why not.
-func (h *Handler) send(ch engine.Channel, path string, part Range) engine.Code {
+func (h *Handler) send(ch engine.Channel, t *transfer, path string, part Range) engine.Code {
 	f, header, code := open(h.Root, path)
 	if code != engine.NoError {
 		return code
@@ -91,7 +89,11 @@ func (h *Handler) send(ch engine.Channel, path string, part Range) engine.Code {
 		f.Close()
 		return BadRange
 	}
-	err := ch.Send(header.Append(nil))
+	raw, err := f.SyscallConn()
+	if err == nil {
+		h.shares.opened(t, raw)
+		err = ch.Send(header.Append(nil))
+	}
 	if err == nil {
 		err = ch.SendFile(f, part.From, n)
 	}
@@ -120,4 +122,4 @@ func (h *Handler) OnEnd(engine.Channel) {}
 func (h *Handler) OnWritable(engine.Channel) {}
 
 // OnClose implements engine.Handler.
-func (h *Handler) OnClose(ch engine.Channel, _ error) { h.release(ch.Context().(*transfer)) }
+func (h *Handler) OnClose(ch engine.Channel, _ error) { h.shares.ended(ch.Context().(*transfer)) }
