@@ -334,6 +334,24 @@ func TestFinishedTransfersHoldNothing(t *testing.T) {
 	})
 }
 
+// Where the range has no room beside the header, it waits for that to leave. A client whose window has no room for the
+// header makes sure of it.
+func TestSmallQueues(t *testing.T) {
+	for _, queue := range []int{1, 4096} {
+		withConfig(t, engine.Config{Handler: &file.Handler{}, SendQueue: queue}, func(t *testing.T, w *world) {
+			want := w.put("f", 20)
+			for _, profile := range []engine.Profile{engine.Negotiate, engine.BaseOnly} {
+				client := w.dial(engine.Config{Profile: profile})
+				for _, window := range []int{0, file.HeaderBytes - 1} {
+					o := file.Request("f", file.Range{})
+					o.Window = window
+					w.wantAnswer(w.open(client, o), w.header("f"), want)
+				}
+			}
+		})
+	}
+}
+
 // begin asks for a file until it begins to come.
 func (w *world) begin(client *engine.Session, name string) *engine.Stream {
 	w.t.Helper()

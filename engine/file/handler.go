@@ -34,6 +34,7 @@ var _ engine.HalfCloser = (*Handler)(nil)
 // transfer is a channel on which a file goes.
 type transfer struct {
 	conn *engine.Conn
+	wake chan struct{} // has one since the channel took messages again, or ended
 
 	// What follows belongs to shares.
 	place *list.Element   // there; nil once it is counted no more
@@ -42,6 +43,25 @@ type transfer struct {
 
 // closed returns whether the transfer has had its file, and nobody uses that any more.
 func (t *transfer) closed() bool { return t.file != nil && t.file.Control(func(uintptr) {}) != nil }
+
+// woken has await go on.
+func (t *transfer) woken() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// await repeats what would block whenever it may do so no more.
+func (t *transfer) await(send func() error) error {
+	for {
+		err := send()
+		if !errors.Is(err, engine.ErrWouldBlock) {
+			return err
+		}
+		<-t.wake
+	}
+}
 
 // Serves returns whether OnOpen of a Handler accepted the channel. So an application with other targets too knows
 // whose the calls for a channel are.
@@ -64,7 +84,7 @@ func (h *Handler) OnOpen(ch engine.Channel, r engine.OpenRequest) engine.Answer 
 	if limit == 0 {
 		limit = defaultMaxFiles
 	}
-	t := &transfer{conn: ch.Conn()}
+	t := &transfer{conn: ch.Conn(), wake: make(chan struct{}, 1)}
 	if code := h.shares.book(t, limit); code != engine.NoError {
 		return engine.Answer{Code: code}
 	}
@@ -92,21 +112,16 @@ func (h *Handler) send(ch engine.Channel, t *transfer, path string, part Range) 
 	raw, err := f.SyscallConn()
 	if err == nil {
 		h.shares.opened(t, raw)
-		err = ch.Send(header.Append(nil))
+		err = t.await(func() error { return ch.Send(header.Append(nil)) })
 	}
 	if err == nil {
-		err = ch.SendFile(f, part.From, n)
+		err = t.await(func() error { return ch.SendFile(f, part.From, n) })
 	}
-	switch {
-	case err == nil: // f is the engine's
-	case errors.Is(err, engine.ErrWouldBlock): // nothing waits on the channel: it is memory that lacks
-		f.Close()
-		return engine.Refused
-	default:
+	if err != nil {
 		f.Close()
 		return engine.Internal
 	}
-	if ch.CloseWrite() != nil {
+	if ch.CloseWrite() != nil { // f is the engine's
 		ch.Close() // a peer that takes no FIN
 	}
 	return engine.NoError
@@ -118,8 +133,16 @@ func (h *Handler) OnData(engine.Channel, []byte) {}
 // OnEnd implements engine.HalfCloser. A client may have nothing to say and wait for the file.
 func (h *Handler) OnEnd(engine.Channel) {}
 
-// OnWritable implements engine.Handler.
-func (h *Handler) OnWritable(engine.Channel) {}
+// OnWritable implements engine.Handler. It has a transfer go on for which the channel had no room.
+func (h *Handler) OnWritable(ch engine.Channel) {
+	if t, ok := ch.Context().(*transfer); ok {
+		t.woken()
+	}
+}
 
 // OnClose implements engine.Handler.
-func (h *Handler) OnClose(ch engine.Channel, _ error) { h.shares.ended(ch.Context().(*transfer)) }
+func (h *Handler) OnClose(ch engine.Channel, _ error) {
+	t := ch.Context().(*transfer)
+	t.woken()
+	h.shares.ended(t)
+}

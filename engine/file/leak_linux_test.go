@@ -91,6 +91,30 @@ func TestNoDescriptorsLeak(t *testing.T) {
 	})
 }
 
+// A file that waits for the header to leave is closed when its channel ends before.
+func TestWaitingFilesAreClosed(t *testing.T) {
+	cfg := engine.Config{Handler: &file.Handler{MaxFiles: 1}, SendQueue: 4096}
+	withConfig(t, cfg, func(t *testing.T, w *world) {
+		w.put("f", 20)
+		o := file.Request("f", file.Range{})
+		client := w.dial(engine.Config{})
+		for _, end := range []func(st *engine.Stream){
+			func(st *engine.Stream) { st.Reset(engine.Cancelled) },
+			func(st *engine.Stream) { st.Close() },
+			func(*engine.Stream) { client.Close() },
+		} {
+			o.Window = file.HeaderBytes - 1
+			st := w.open(client, o)
+			w.wantDescriptors("f", 1)
+			end(st)
+			w.wantDescriptors("f", 0)
+			o.Window = 0
+			w.eventually(w.dial(engine.Config{}), o, engine.NoError)
+			w.wantDescriptors("f", 0)
+		}
+	})
+}
+
 // Clients that come, ask and go leave nothing, and room for others.
 func TestClientsThatVanish(t *testing.T) {
 	withFiles(t, 6, func(t *testing.T, w *world) {
