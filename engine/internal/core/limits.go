@@ -97,7 +97,7 @@ type Timeouts struct {
 	Idle       time.Duration // no channels: GOAWAY; 0 means never
 
 	// These are not configurable.
-	eof      time.Duration // to send what the windows hold after the transport's end of stream, or to wait for that; 5 s
+	eof      time.Duration // to send what windows hold after the transport's end of stream, or to wait for that; 5 s
 	patience time.Duration // for more of it, since bytes came or DATA left; 500 ms
 	linger   time.Duration // an ERROR on channel 0, or the application's wish, until the transport closes; 1 s
 	soon     time.Duration // a small grant, or a small part of a frame; 200 ms
