@@ -33,11 +33,15 @@ type Batch struct {
 	most   int         // Config.BatchBytes
 	used   int         // of head
 	bytes  int
+	saved  int // bytes that compression took off
 	frames int
 }
 
 // Len is how many bytes there are to write.
 func (b *Batch) Len() int { return b.bytes }
+
+// Cost is Len without compression, which is about the work that there was to build it.
+func (b *Batch) Cost() int { return b.bytes + b.saved }
 
 // fits returns whether n bytes of frames may still come in, of which copied are headers and payloads that
 // are copied.
@@ -45,7 +49,7 @@ func (b *Batch) fits(n, copied int) bool {
 	if b.Range.File != nil {
 		return false
 	}
-	return b.bytes == 0 || b.bytes+n <= b.most && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
+	return b.bytes == 0 || b.Cost()+n <= b.most && b.used+copied <= headBytes && len(b.Slices)+2 <= batchSlices
 }
 
 // frame appends a frame whose payload is copied. It must fit, and be of at most headBytes. sum is the frame's, or
@@ -160,7 +164,7 @@ func (b *Batch) Release() {
 	}
 	clear(b.Slices)
 	b.Slices, b.bufs = b.Slices[:0], b.bufs[:0]
-	b.used, b.bytes, b.frames = 0, 0, 0
+	b.used, b.bytes, b.saved, b.frames = 0, 0, 0, 0
 }
 
 // Free gives everything back, and leaves b empty and small.

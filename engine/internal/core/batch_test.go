@@ -93,6 +93,33 @@ func TestBatchHasRoomForWhatIsCompressed(t *testing.T) {
 	}
 }
 
+// A batch is as full by what was compressed to next to nothing as by what was not: a peer whose channels compress well has
+// no longer turns than others.
+func TestBatchCountsWhatWasCompressed(t *testing.T) {
+	const channels, each = 8, 60_000
+	cfg := &Config{Pool: new(pool.Pool), Compression: true, SendQueue: 1 << 20}
+	cfg.Prepare()
+	c, handles := greeted(t, cfg, codec.FeatureZlib, Compress, channels)
+	for _, h := range handles {
+		send(t, c, h, make([]byte, each))
+	}
+	var b Batch
+	cost := 0
+	for c.Next(0, &b); b.Len() > 0; c.Next(0, &b) {
+		if b.Cost() > batchBytes || b.Len() > b.Cost()/10 {
+			t.Errorf("a batch of %d bytes was %d before", b.Len(), b.Cost())
+		}
+		cost += b.Cost()
+		c.Sent(0, b.Len())
+		b.Release()
+	}
+	if cost < channels*each {
+		t.Errorf("%d bytes of %d left", cost, channels*each)
+	}
+	b.Free()
+	c.Abort(&End{Code: codec.Cancelled})
+}
+
 // A transport that took a part of a batch goes on with the rest, in memory of that size.
 func TestRestOfABatch(t *testing.T) {
 	cfg := &Config{Pool: new(pool.Pool)}

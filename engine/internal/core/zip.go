@@ -46,6 +46,7 @@ func (c *Conn) appendZipped(b *Batch, h codec.Header, payload []byte) bool {
 		return false
 	}
 	h.Flags |= codec.Compressed
+	b.saved += len(payload) - len(packed)
 	if len(packed) <= copyLimit {
 		b.frame(c.cfg.Pool, h, packed, nil)
 		return true

@@ -9,9 +9,9 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
-// turnBytes is how much a connection may send in one turn, and what is left of a batch, before others have theirs,
-// turnFills how many times its applications are asked for more meanwhile, as many as it takes full batches, and turnOps
-// how many of the operations posted are done before sockets are looked at.
+// turnBytes is how much a connection may send in one turn, as it is before it is compressed, and what is left of a
+// batch, before others have theirs; turnFills how many times its applications are asked for more meanwhile, as many as
+// it takes full batches; and turnOps how many of the operations posted are done before sockets are looked at.
 const (
 	turnBytes = 256 << 10
 	turnFills = 4
@@ -248,7 +248,7 @@ func (c *Conn) flush() bool {
 		return false
 	}
 	c.batch = b
-	l.budget -= b.Len()
+	l.budget -= b.Cost()
 	c.transport.Submit(b)
 	return true
 }

@@ -288,7 +288,7 @@ func (w *World) built(s int) bool {
 	}
 	w.sent(s, sd.wire)
 	w.checkRange(s, &sd.batch.Range)
-	if len(sd.wire) < 32<<10 { // it is not full, so all has left that could
+	if sd.batch.Cost() < 32<<10 { // it is not full, so all has left that could
 		w.model.limbo = 0
 	}
 	sd.fair.after(w, s)
