@@ -38,7 +38,8 @@
 //	end of the session     *ConnError, when all is read the same
 //	deadline               os.ErrDeadlineExceeded       the same
 //
-// CloseWrite to a peer without half close returns ErrHalfClose, and nothing has happened. Of a session:
+// What this side has ended returns ErrClosed whatever else has happened, and whatever the deadline is. CloseWrite to
+// a peer without half close returns ErrHalfClose, and nothing has happened. Of a session:
 //
 //	                       Open                   Accept     Ping      Err
 //	ctx is done            its error              its error  its error nil

@@ -111,6 +111,12 @@ func TestErrorsOfStreams(t *testing.T) {
 			channelEnd(engine.Timeout, true), channelEnd(engine.Timeout, true), channelEnd(engine.Timeout, true)},
 		{"a deadline", func(e *ends) { e.ours.SetDeadline(time.Now()) },
 			is(os.ErrDeadlineExceeded), is(os.ErrDeadlineExceeded), is(os.ErrDeadlineExceeded)},
+		{"Close by us, and a deadline", func(e *ends) { e.ours.SetDeadline(time.Unix(1, 0)); e.ours.Close() }, gone, gone, gone},
+		{"both ends by us, and a deadline", func(e *ends) {
+			e.ours.CloseRead()
+			e.ours.CloseWrite()
+			e.ours.SetDeadline(time.Unix(1, 0))
+		}, gone, gone, gone},
 		{"the session closes", func(e *ends) { e.client.Close() },
 			connEnd(engine.Cancelled, false, engine.ErrClosed), connEnd(engine.Cancelled, false, engine.ErrClosed),
 			connEnd(engine.Cancelled, false, engine.ErrClosed)},

@@ -80,10 +80,8 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 	defer r.Unlock()
 	for {
 		switch {
-		case r.Expired():
-			return 0, os.ErrDeadlineExceeded
-		case s.closed:
-			return 0, ErrClosed
+		case s.cannotRead() != nil:
+			return 0, s.cannotRead()
 		case len(p) == 0:
 			return 0, nil
 		case !r.inbox.empty():
@@ -97,7 +95,7 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 			continue
 		}
 		r.into, r.filled = p, 0
-		for r.into != nil && r.filled == 0 && !r.Expired() && !s.closed && r.end == nil {
+		for r.into != nil && r.filled == 0 && s.cannotRead() == nil && r.end == nil {
 			r.Wait()
 		}
 		n, r.into = r.filled, nil
@@ -107,6 +105,17 @@ func (s *Stream) Read(p []byte) (n int, err error) {
 			return n, nil
 		}
 	}
+}
+
+// cannotRead returns why a Read fails whatever is there to be read, if it does.
+func (s *Stream) cannotRead() error {
+	switch r := &s.read; {
+	case s.closed, r.end == ErrClosed: // CloseRead
+		return ErrClosed
+	case r.Expired():
+		return os.ErrDeadlineExceeded
+	}
+	return nil
 }
 
 // received is OnData.
@@ -186,10 +195,10 @@ func (s *Stream) Write(p []byte) (n int, err error) {
 // cannotWrite returns why a Write fails at once, if it does.
 func (s *Stream) cannotWrite() error {
 	switch w := &s.write; {
-	case w.Expired():
-		return os.ErrDeadlineExceeded
 	case s.closed, s.finished:
 		return ErrClosed
+	case w.Expired():
+		return os.ErrDeadlineExceeded
 	default:
 		return w.end
 	}
@@ -276,7 +285,7 @@ func (s *Stream) Reset(code Code) error {
 	return s.ch.Reset(code)
 }
 
-// shut makes reads and writes fail, and drops what came.
+// shut makes reads and writes fail, and drops what came. Timers that go on would keep the stream in memory.
 func (s *Stream) shut() {
 	s.write.Lock()
 	s.read.Lock()
@@ -284,8 +293,10 @@ func (s *Stream) shut() {
 	kept := s.kept
 	s.kept = false
 	s.read.inbox.drop(s.memory())
+	s.read.SetDeadline(time.Time{})
 	s.read.Broadcast()
 	s.read.Unlock()
+	s.write.SetDeadline(time.Time{})
 	s.write.Broadcast()
 	s.write.Unlock()
 	if kept {
@@ -311,9 +322,7 @@ func (s *Stream) CloseRead() error {
 	r := &s.read
 	r.Lock()
 	dropped := r.inbox.drop(s.memory())
-	if r.end == nil {
-		r.end = ErrClosed
-	}
+	r.end = ErrClosed // also if it was io.EOF: not all was read
 	r.Broadcast()
 	r.Unlock()
 	s.ch.Consume(dropped)
@@ -351,7 +360,8 @@ func (s *Stream) CloseWrite() error {
 	}
 }
 
-// SetDeadline sets the deadline of reads and writes; zero means none.
+// SetDeadline sets the deadline of reads and writes; zero means none. Once the stream was closed by this side, it
+// and the two below return ErrClosed.
 func (s *Stream) SetDeadline(t time.Time) error {
 	s.SetReadDeadline(t)
 	return s.SetWriteDeadline(t)
@@ -361,6 +371,9 @@ func (s *Stream) SetDeadline(t time.Time) error {
 func (s *Stream) SetReadDeadline(t time.Time) error {
 	s.read.Lock()
 	defer s.read.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
 	s.read.SetDeadline(t)
 	return nil
 }
@@ -369,6 +382,9 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 func (s *Stream) SetWriteDeadline(t time.Time) error {
 	s.write.Lock()
 	defer s.write.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
 	s.write.SetDeadline(t)
 	return nil
 }

@@ -2,9 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/nettest"
 
@@ -110,4 +114,44 @@ func TestWriteThatWasTakenSucceeds(t *testing.T) {
 		}
 	}
 	atOnce(t, subtests)
+}
+
+// A stream that was closed is gone, though it had a deadline, and can have no new one.
+func TestDeadlinesKeepNoStream(t *testing.T) {
+	const streams = 50
+	client, server, stop := pair(t, "pipe", engine.Config{Logger: quiet})
+	defer stop()
+	var freed atomic.Int32
+	for range streams {
+		st := openStream(t, client, engine.OpenOptions{})
+		runtime.SetFinalizer(st, func(*engine.Stream) { freed.Add(1) })
+		later := time.Now().Add(time.Hour)
+		st.SetDeadline(later)
+		st.Close()
+		for _, set := range []func(time.Time) error{st.SetDeadline, st.SetReadDeadline, st.SetWriteDeadline} {
+			if err := set(later); !errors.Is(err, engine.ErrClosed) {
+				t.Error("a deadline after Close:", err)
+			}
+		}
+		acceptStream(t, server).Close()
+	}
+	eventually(t, func() (bool, string) {
+		runtime.GC()
+		return freed.Load() > streams/2, "streams that are closed wait for their deadlines"
+	})
+}
+
+// Who ends reading before all is read has not read to the end, though that has come.
+func TestCloseReadOfWhatHasEnded(t *testing.T) {
+	onSessions(t, engine.Config{}, func(t *testing.T, client, server *engine.Session) {
+		ours, theirs := openStream(t, client, engine.OpenOptions{}), acceptStream(t, server)
+		theirs.Write([]byte("unread"))
+		theirs.Close()
+		settles(t, "channels of the peer", func() int { return server.Stats().Channels }, 0) // so the end is here
+		ours.CloseRead()
+		if n, err := ours.Read(make([]byte, 10)); n != 0 || !errors.Is(err, engine.ErrClosed) {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+		ours.Close()
+	})
 }
