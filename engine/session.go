@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sscd-io/sscd/codec"
@@ -19,6 +20,8 @@ type Session struct {
 	done chan struct{} // closed when the connection has ended
 	err  error         // why; valid once done is closed
 	gone chan struct{} // closed when nothing leaves any more
+
+	closing atomic.Bool // Close was called
 
 	accept  gate.Gate
 	backlog []*Stream // opened by the peer, not accepted yet
@@ -70,6 +73,9 @@ func (s *Session) Open(ctx context.Context, o OpenOptions) (*Stream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.closing.Load() {
+		return nil, ErrClosed
+	}
 	st := newStream(s)
 	o.Context, o.ManualCredit = st, true
 	// The loop may report on the stream before Open returns, so the channel must be known by then.
@@ -85,6 +91,9 @@ func (s *Session) Open(ctx context.Context, o OpenOptions) (*Stream, error) {
 	}
 	if err := st.waitAccepted(ctx); err != nil {
 		st.Reset(codec.Cancelled)
+		if ce, ok := err.(*ChannelError); ok && !ce.Remote && s.closing.Load() {
+			return nil, ErrClosed // it was Close that refused it
+		}
 		return nil, err
 	}
 	return st, nil
@@ -118,6 +127,7 @@ func (s *Session) Ping(ctx context.Context) (time.Duration, error) { return s.co
 // Close ends the session and its streams, also those that nobody has accepted. What was written gets a second to
 // leave; then the peer is told. Close waits for all that, for two seconds at most.
 func (s *Session) Close() error {
+	s.closing.Store(true)
 	s.conn.Close()
 	<-s.gone
 	s.forgetAll()

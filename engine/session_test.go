@@ -147,6 +147,63 @@ func TestSessionShutdownGivesUp(t *testing.T) {
 	})
 }
 
+// While Close waits for what was written to leave, nothing can be opened any more, and what waits to be opened is not.
+func TestOpenDuringClose(t *testing.T) {
+	t.Run("then", func(t *testing.T) {
+		onSessions(t, engine.Config{AcceptBacklog: 1 << 20}, func(t *testing.T, client, server *engine.Session) {
+			st := openStream(t, client, engine.OpenOptions{})
+			acceptStream(t, server)
+			go st.Write(make([]byte, 1<<20)) // which nobody reads
+			go func() {
+				for {
+					st, err := server.Accept(context.Background())
+					if err != nil {
+						return
+					}
+					st.Close()
+				}
+			}()
+			closed := make(chan error, 1)
+			settles(t, "sends that waited", func() bool { return client.Stats().SendsBlocked > 0 }, true)
+			go func() { closed <- client.Close() }()
+			for err := error(nil); err == nil; {
+				var st *engine.Stream
+				if st, err = client.Open(soon(t), engine.OpenOptions{}); err == nil {
+					st.Close()
+				} else if !errors.Is(err, engine.ErrClosed) {
+					t.Error(err)
+				}
+			}
+			if err := <-closed; err != nil {
+				t.Error("Close:", err)
+			}
+		})
+	})
+	t.Run("before", func(t *testing.T) {
+		const opens = 10
+		a, b := net.Pipe() // that takes nothing
+		defer b.Close()
+		s, err := engine.Server(a, engine.Config{Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, opens)
+		for range opens {
+			go func() {
+				_, err := s.Open(context.Background(), engine.OpenOptions{})
+				ended <- err
+			}()
+		}
+		settles(t, "channels", func() int { return s.Stats().Channels }, opens)
+		s.Close()
+		for range opens {
+			if err := <-ended; !errors.Is(err, engine.ErrClosed) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // A stream that the peer has reset still counts until it is closed: a peer that opens and resets gets no
 // more of this side's goroutines than channels.
 func TestStreamsCountUntilClosed(t *testing.T) {
