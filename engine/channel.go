@@ -71,14 +71,14 @@ func (ch Channel) reserve(n int, more backlog) error {
 	if ch.conn == nil {
 		return ErrClosed
 	}
-	if n > MaxMessage {
-		return ErrTooLarge
-	}
-	if n == 0 {
-		if ch.arena().Sends(ch.handle) {
-			return nil
+	if n == 0 || n > MaxMessage {
+		switch {
+		case !ch.sends():
+			return ErrClosed
+		case n > 0:
+			return ErrTooLarge
 		}
-		return ErrClosed
+		return nil
 	}
 	switch ch.conn.lc.Reserve(ch.handle, n, int(more)) {
 	case core.SendOK:
@@ -106,7 +106,7 @@ func (ch Channel) Consume(n int) {
 // ended, the channel has: OnClose follows. The error is ErrHalfClose if the peer's profile has no half close,
 // ErrWouldBlock if that is not known yet: it is when OnWritable tells that the peer accepted the channel.
 func (ch Channel) CloseWrite() error {
-	if ch.conn == nil {
+	if !ch.sends() {
 		return ErrClosed
 	}
 	switch known, _, features := ch.conn.lc.Peer(); {
@@ -124,11 +124,11 @@ func (ch Channel) CloseWrite() error {
 // SetPriority changes the channel's priority, 0 (bulk) to 7 (urgent); only its opener can. The peer is told if it
 // heeds priorities. The error is ErrWouldBlock if that is not known yet, as for CloseWrite.
 func (ch Channel) SetPriority(priority uint8) error {
-	if priority > maxPriority {
-		return fmt.Errorf("engine: priority is %d, not 0 to %d", priority, maxPriority)
-	}
 	if ch.conn == nil || !ch.arena().Live(ch.handle) {
 		return ErrClosed
+	}
+	if priority > maxPriority {
+		return fmt.Errorf("engine: priority is %d, not 0 to %d", priority, maxPriority)
 	}
 	if known, _, _ := ch.conn.lc.Peer(); !known {
 		return ErrWouldBlock
@@ -169,6 +169,9 @@ func (ch Channel) Context() any {
 	}
 	return ch.conn.lc.Loop().Contexts.Get(ch.handle)
 }
+
+// sends returns whether the channel takes bytes, when there is room.
+func (ch Channel) sends() bool { return ch.conn != nil && ch.arena().Sends(ch.handle) }
 
 func (ch Channel) arena() *core.Arena { return ch.conn.lc.Loop().Arena }
 

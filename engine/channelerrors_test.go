@@ -5,10 +5,13 @@ package engine_test
 import (
 	"errors"
 	"net"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/sscd-io/sscd/engine"
 	"github.com/sscd-io/sscd/engine/builtin"
+	"github.com/sscd-io/sscd/pool"
 )
 
 // The table of channels in the documentation of the package, row by row.
@@ -33,6 +36,14 @@ func TestErrorsOfChannels(t *testing.T) {
 			ch.Close()
 		}, gone, gone, nil, gone, nil},
 		{"OnClose", engine.Config{}, func(ch engine.Channel, ended <-chan error) {
+			ch.Reset(engine.Calm)
+			<-ended
+		}, gone, gone, gone, gone, gone},
+		{"Close, no half close", base, func(ch engine.Channel, _ <-chan error) {
+			ch.Send(make([]byte, 200_000))
+			ch.Close()
+		}, gone, gone, nil, gone, nil},
+		{"OnClose, no half close", base, func(ch engine.Channel, ended <-chan error) {
 			ch.Reset(engine.Calm)
 			<-ended
 		}, gone, gone, gone, gone, gone},
@@ -62,7 +73,7 @@ func TestErrorsOfChannels(t *testing.T) {
 					took(t, "the acceptance", own.opens)
 					row.end(ch, own.closes)
 					err = call.do(ch)
-					if row.name == "OnClose" { // which may not have returned
+					if strings.HasPrefix(row.name, "OnClose") { // which may not have returned
 						eventually(t, func() (bool, string) { err = call.do(ch); return errors.Is(err, gone), "it goes on" })
 					}
 					if !errors.Is(err, call.want) || err != nil && call.want == nil {
@@ -71,6 +82,58 @@ func TestErrorsOfChannels(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A channel that has ended, and none, return ErrClosed for whatever is asked of them, also if the peer never said a
+// word.
+func TestErrorsOfNoChannel(t *testing.T) {
+	own := newMinimal()
+	e := startEngine(t, engine.Config{Handler: own})
+	a, b := net.Pipe()
+	c, err := e.Client(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := c.Open(engine.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing, err := c.Open(engine.OpenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing.Close()
+	if err := closing.CloseWrite(); err != engine.ErrClosed {
+		t.Errorf("CloseWrite after Close: %v", err)
+	}
+	b.Close()
+	for range 2 {
+		took(t, "an end", own.closes)
+	}
+	eventually(t, func() (bool, string) { return ended.Reset(engine.Calm) != nil, "the channel goes on" })
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	large := make([]byte, engine.MaxMessage+1)
+	for name, ch := range map[string]engine.Channel{"ended": ended, "none": {}} {
+		for what, err := range map[string]error{
+			"Send of nothing": ch.Send(nil), "Send": ch.Send(large[:1]), "Send of too much": ch.Send(large),
+			"SendBuf": ch.SendBuf(&pool.Buf{B: large[:1]}), "SendBuf of too much": ch.SendBuf(&pool.Buf{B: large}),
+			"SendFile": ch.SendFile(dir, 0, 1), "CloseWrite": ch.CloseWrite(), "Close": ch.Close(),
+			"Reset": ch.Reset(engine.Calm), "SetPriority": ch.SetPriority(1), "SetPriority of too much": ch.SetPriority(9),
+		} {
+			if err != engine.ErrClosed {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
+		e.Broadcast(large, []engine.Channel{ch}, func(_ engine.Channel, err error) {
+			if err != engine.ErrClosed {
+				t.Errorf("%s: Broadcast of too much: %v", name, err)
+			}
+		})
 	}
 }
 

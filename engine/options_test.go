@@ -87,10 +87,11 @@ func TestSetPriority(t *testing.T) {
 				if err := errors.Join(ch.SetPriority(7), ch.SetPriority(7)); err != nil {
 					t.Error(err)
 				}
-				p.play(c.told + "alive\n> CLOSE 2\n< ACK 2\nalive")
+				p.play(c.told + "alive")
 				if err := ch.SetPriority(8); err == nil || errors.Is(err, engine.ErrClosed) {
 					t.Error("priority 8:", err)
 				}
+				p.play("> CLOSE 2\n< ACK 2\nalive")
 				eventually(t, func() (bool, string) {
 					return errors.Is(ch.SetPriority(1), engine.ErrClosed), "a channel that has ended has a priority"
 				})

@@ -19,7 +19,7 @@ import (
 // becomes shorter before all has left, the channel ends with Internal; the peer may have got up to a frame of zeros by
 // then, but neither FIN nor CLOSE.
 func (ch Channel) SendFile(f *os.File, off, n int64) error {
-	if ch.conn == nil {
+	if !ch.sends() {
 		return ErrClosed
 	}
 	info, err := f.Stat()
@@ -31,9 +31,6 @@ func (ch Channel) SendFile(f *os.File, off, n int64) error {
 	case off < 0 || n < 0 || n > info.Size() || off > info.Size()-n:
 		return fmt.Errorf("engine: %s has %d bytes, not %d from %d on", f.Name(), info.Size(), n, off)
 	case n == 0:
-		if !ch.arena().Sends(ch.handle) {
-			return ErrClosed
-		}
 		f.Close()
 		return nil
 	}
