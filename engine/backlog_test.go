@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"testing"
 	"time"
@@ -33,6 +34,33 @@ func TestBacklog(t *testing.T) {
 			t.Errorf("%d bytes may wait after %d waits of %v, want %d", all, c.waits, c.each, c.all)
 		}
 	}
+}
+
+// The largest queue that can be configured is counted right, also with the largest backlog.
+func TestLargestBacklog(t *testing.T) {
+	cfg := Config{SendQueue: 1 << 30, Memory: 1 << 40, ConnMemory: 1 << 40}
+	for cfg.check() != nil {
+		cfg.SendQueue /= 2
+	}
+	a, b := net.Pipe()
+	s, err := Client(a, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	defer b.Close()
+	ch, err := s.conn.Open(OpenOptions{Context: newStream(s)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for err = nil; err == nil; n++ { // it is only booked, and takes no memory
+		err = ch.reserve(MaxMessage, backlog((mostBacklog-1)*cfg.SendQueue))
+	}
+	if most := mostBacklog * cfg.SendQueue / MaxMessage; err != ErrWouldBlock || n != most+1 {
+		t.Errorf("%d messages were taken, not %d: %v", n-1, most, err)
+	}
+	ch.Reset(Cancelled)
 }
 
 // A Write takes as much as the backlog says beyond the peer's window and SendQueue, and then knows that it waited for

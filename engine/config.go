@@ -20,6 +20,10 @@ const MaxMessage = 16 << 20
 // maxWindow is the largest receive window that can be configured, in bytes.
 const maxWindow = 512<<20 - 1
 
+// maxSendQueue is the largest SendQueue, in bytes. What waits on a Stream, mostBacklog times as much, must be less than
+// 512 MiB, to which the core can count.
+const maxSendQueue = MaxMessage
+
 // software is what peers are told.
 const software = "sscd"
 
@@ -89,14 +93,14 @@ type Config struct {
 	// it: 1, 2, 3, 4, 6, 8, 12 and 16 parts for priority 0 to 7, of those that have data.
 	StrictPriority bool
 
-	// SendQueue is how many bytes may wait to be sent on a channel, its high-water mark; 0 means 65,536. A
-	// message counts at least 192 bytes; one that is larger than the queue is taken when nothing waits. On a Stream
-	// whose bytes leave quickly as many wait as leave in about a millisecond, up to 16 times SendQueue, while less
-	// than half of the memory is used.
+	// SendQueue is how many bytes may wait to be sent on a channel, its high-water mark; 0 means 65,536, the
+	// most is 16 MiB. A message counts at least 192 bytes; one that is larger than the queue is taken when nothing
+	// waits. On a Stream whose bytes leave quickly as many wait as leave in about a millisecond, up to 16 times
+	// SendQueue, while less than half of the memory is used.
 	SendQueue int
 
 	// SendLow is the low-water mark: how many bytes wait at most when OnWritable follows ErrWouldBlock; 0
-	// means half of SendQueue.
+	// means half of SendQueue, the most is 16 MiB.
 	SendLow int
 
 	// Window is the receive window of channels that this side opens, at their start; 0 means 65,536. Base
@@ -203,8 +207,8 @@ func (c *Config) check() error {
 		{"Loops", c.Loops, 4096},
 		{"FrameSize", c.FrameSize, codec.LargestData},
 		{"MaxFrame", c.MaxFrame, codec.LargestData},
-		{"SendQueue", c.SendQueue, 1 << 28},
-		{"SendLow", c.SendLow, 1 << 28},
+		{"SendQueue", c.SendQueue, maxSendQueue},
+		{"SendLow", c.SendLow, maxSendQueue},
 		{"Window", c.Window, maxWindow},
 		{"MaxWindow", c.MaxWindow, maxWindow},
 		{"ConnWindow", c.ConnWindow, maxWindow},

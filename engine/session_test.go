@@ -369,6 +369,8 @@ func TestConfigIsChecked(t *testing.T) {
 		{"Timeouts.Stall", func(c *engine.Config) { c.Timeouts.Stall = -1 }},
 		{"Timeouts.NoWindow", func(c *engine.Config) { c.Timeouts.NoWindow = 8 * 24 * time.Hour }},
 		{"FrameSize", func(c *engine.Config) { c.FrameSize = 1<<20 + 1 }},
+		{"SendQueue", func(c *engine.Config) { c.SendQueue = 16<<20 + 1 }},
+		{"SendLow", func(c *engine.Config) { c.SendLow = 16<<20 + 1 }},
 		{"Backend", func(c *engine.Config) { c.Backend = "carrier pigeon" }},
 		{"Handler", func(c *engine.Config) { c.Handler = nil }},
 	} {
