@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -157,13 +158,14 @@ func TestErrorsOfEngines(t *testing.T) {
 		q, _ := net.Pipe()
 		_, listened := e.Listen("127.0.0.1:0")
 		_, dialled := e.Dial(soon(t), addr.String())
+		_, dialledNobody := e.Dial(soon(t), "unix:"+filepath.Join(t.TempDir(), "nobody"))
 		_, client := e.Client(p)
 		_, server := e.Server(q)
 		_, opened := c.Open(engine.OpenOptions{})
 		_, pinged := c.Ping(soon(t))
 		for what, err := range map[string]error{
-			"Listen": listened, "Dial": dialled, "Client": client, "Server": server, "Conn.Open": opened,
-			"Conn.Ping": pinged, "Conn.Close": c.Close(), "Conn.GoAway": c.GoAway(),
+			"Listen": listened, "Dial": dialled, "Dial of nobody": dialledNobody, "Client": client, "Server": server,
+			"Conn.Open": opened, "Conn.Ping": pinged, "Conn.Close": c.Close(), "Conn.GoAway": c.GoAway(),
 		} {
 			if !errors.Is(err, engine.ErrClosed) || !errors.Is(err, net.ErrClosed) {
 				t.Errorf("%s: %v", what, err)

@@ -141,9 +141,9 @@ type Config struct {
 	// contexts of its connections are its own.
 	Authorize func(c *Conn, credentials []byte) bool
 
-	// MaxConns is how many connections the engine accepts; 0 means what the limit of descriptors allows
-	// (Linux), else as many as come. More are closed at once; from three quarters on, new ones have 10 s
-	// for their first frame.
+	// MaxConns is how many connections the engine accepts, where those that it dialled or was given count
+	// too; 0 means what the limit of descriptors allows (Linux), else as many as come. More are closed at
+	// once; from three quarters on, new ones have 10 s for their first frame.
 	MaxConns int
 
 	// MaxChannels is how many channels a peer may have open on one connection; 0 means 65,536. More

@@ -65,9 +65,10 @@
 // it did, OnClose and OnDisconnect say: nil for an end that was meant, else a *ChannelError or *ConnError.
 //
 // By errors.Is, the *ConnError of what Conn.Close, Session.Close or Engine.Close cut off is [ErrClosed], and
-// that is net.ErrClosed. Any other *ConnError wraps what the transport said: io.ErrUnexpectedEOF if it just
-// ended. [ErrHalfClose] is errors.ErrUnsupported. Only os.ErrDeadlineExceeded is a timeout in the sense of
-// net.Error: an error whose Code is Timeout is an end for good.
+// that is net.ErrClosed. Any other *ConnError wraps what the transport said: io.EOF if it just ended, and
+// io.ErrUnexpectedEOF if that cut channels off, or a frame. [ErrHalfClose] is errors.ErrUnsupported. Only
+// os.ErrDeadlineExceeded is a timeout in the sense of net.Error: an error whose Code is Timeout is an end
+// for good.
 //
 // Start reading at [Handler] and [Channel], or at [Session] and [Stream].
 package engine

@@ -107,6 +107,9 @@ func (e *Engine) Backend() Backend {
 
 // Dial connects to an address as of Listen. It blocks.
 func (e *Engine) Dial(ctx context.Context, addr string) (*Conn, error) {
+	if e.isClosed() {
+		return nil, ErrClosed
+	}
 	nc, err := e.dialNet(ctx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("engine: %w", err)

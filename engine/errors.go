@@ -55,7 +55,10 @@ type ConnError struct {
 	Code   Code
 	Remote bool   // the peer ended it
 	Reason string // for people; from the peer if Remote: escape it
-	Err    error  // what the transport said, if it was that; io.ErrUnexpectedEOF if it just ended
+
+	// Err is what the transport said, if it was that: io.EOF if it just ended, io.ErrUnexpectedEOF if that cut
+	// channels off, or a frame.
+	Err error
 }
 
 func (e *ConnError) Error() string { return describe("connection", e.Code, e.Remote, e.Reason, e.Err) }

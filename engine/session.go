@@ -34,14 +34,21 @@ func Dial(ctx context.Context, addr string, cfg Config) (*Session, error) {
 	return newSession(cfg, func(e *Engine) (*Conn, error) { return e.Dial(ctx, addr) })
 }
 
-// Client returns a session over nc, which this side dialled. The session owns nc from then on.
-func Client(nc net.Conn, cfg Config) (*Session, error) {
-	return newSession(cfg, func(e *Engine) (*Conn, error) { return e.Client(nc) })
-}
+// Client returns a session over nc, which this side dialled. The session owns nc from then on; if there is an error, nc
+// is closed.
+func Client(nc net.Conn, cfg Config) (*Session, error) { return over(nc, cfg, (*Engine).Client) }
 
-// Server returns a session over nc, which this side accepted. The session owns nc from then on.
-func Server(nc net.Conn, cfg Config) (*Session, error) {
-	return newSession(cfg, func(e *Engine) (*Conn, error) { return e.Server(nc) })
+// Server returns a session over nc, which this side accepted. The session owns nc from then on; if there is an error,
+// nc is closed.
+func Server(nc net.Conn, cfg Config) (*Session, error) { return over(nc, cfg, (*Engine).Server) }
+
+// over returns the session of nc, and closes nc if there is none.
+func over(nc net.Conn, cfg Config, attach func(*Engine, net.Conn) (*Conn, error)) (*Session, error) {
+	s, err := newSession(cfg, func(e *Engine) (*Conn, error) { return attach(e, nc) })
+	if err != nil {
+		nc.Close() // which attach has done, if it was asked
+	}
+	return s, err
 }
 
 // newSession returns the session of the connection that connect makes, with an engine of its own.
@@ -138,8 +145,8 @@ func (s *Session) Close() error {
 }
 
 // Shutdown tells the peer that no new streams are taken, and waits until those there are have ended,
-// within Timeouts.Drain, or until ctx is done, whose error it returns then. The session is closed in both
-// cases.
+// within Timeouts.Drain, or until ctx is done, whose error it returns then, by errors.Is. The session is
+// closed in both cases.
 func (s *Session) Shutdown(ctx context.Context) error {
 	s.conn.GoAway()
 	select {

@@ -381,3 +381,50 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Whoever hands over a connection need not close it, also if no session comes of it.
+func TestBadConfigClosesTheConnection(t *testing.T) {
+	for what, session := range map[string]func(net.Conn, engine.Config) (*engine.Session, error){
+		"Client": engine.Client, "Server": engine.Server,
+	} {
+		for _, cfg := range []engine.Config{{Handler: builtin.New()}, {SendQueue: -1}} {
+			a, b := net.Pipe()
+			if _, err := session(a, cfg); err == nil {
+				t.Errorf("%s takes %+v", what, cfg)
+			}
+			b.SetReadDeadline(time.Now().Add(patience))
+			if _, err := b.Read([]byte{0}); err != io.EOF {
+				t.Errorf("%s leaves the connection: %v", what, err)
+			}
+			b.Close()
+		}
+	}
+}
+
+// A transport that just ends is io.EOF, and io.ErrUnexpectedEOF with a stream on it.
+func TestErrOfAnEnd(t *testing.T) {
+	for streams, want := range []error{io.EOF, io.ErrUnexpectedEOF} {
+		a, b := net.Pipe()
+		client, err := engine.Client(a, engine.Config{Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := engine.Server(b, engine.Config{Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Ping(soon(t)); err != nil {
+			t.Fatal(err)
+		}
+		for range streams {
+			openStream(t, client, engine.OpenOptions{})
+		}
+		b.Close()
+		<-client.Done()
+		if err := client.Err(); !errors.Is(err, want) {
+			t.Errorf("with %d streams: %v", streams, err)
+		}
+		client.Close()
+		server.Close()
+	}
+}
