@@ -569,6 +569,7 @@ func TestOpenCrossingGoAway(t *testing.T) {
 			> DATA 1 flags 0x02
 			< DATA 1 flags 0x02
 			closed`)
+		p.conn.Close()
 		if err := <-down; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}

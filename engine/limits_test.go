@@ -39,6 +39,8 @@ func TestIdle(t *testing.T) {
 					t.Errorf("without its last channel it had to go after %v, not %v", took, idle)
 				}
 				busy.play("alive\n> DATA 1 \"x\"\n< DATA 1 \"x\"")
+				never.conn.Close()
+				once.conn.Close()
 				settles(t, "connections", func() int { return e.Stats().Conns }, 1)
 				if ends, _ := app.ended(); len(ends) != 2 || ends[0] != nil || ends[1] != nil {
 					t.Errorf("connections ended with %v", ends)
