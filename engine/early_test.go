@@ -50,15 +50,7 @@ func (h closeTeller) OnClose(_ engine.Channel, err error) { h.closes <- err }
 // A PING that is asked for before HELLO has left goes out behind it.
 func TestPingBeforeHello(t *testing.T) {
 	for range 200 {
-		a, b := net.Pipe()
-		client, err := engine.Client(a, engine.Config{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := engine.Server(b, engine.Config{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
+		client, server, _ := overPipe(t)
 		if _, err := client.Ping(soon(t)); err != nil {
 			t.Fatal(err)
 		}

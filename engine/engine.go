@@ -167,8 +167,9 @@ func (e *Engine) removed() {
 }
 
 // Shutdown ends the engine gracefully: it stops listening, takes no new channels, and lets those there
-// are end by themselves, within Timeouts.Drain. It blocks until all connections have ended, or until ctx
-// is done, whose error it returns then; in both cases the engine is closed.
+// are end by themselves, within Timeouts.Drain. It blocks until all connections have ended, for which a peer
+// that does not close its end when all was sent has 5 s, or until ctx is done, whose error it returns then;
+// in both cases the engine is closed.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.closeListeners()
 	e.eachConn(func(c *loop.Conn) { c.GoAway() })

@@ -401,18 +401,25 @@ func TestBadConfigClosesTheConnection(t *testing.T) {
 	}
 }
 
+// overPipe returns the sessions at both ends of a pipe, and the server's end of it.
+func overPipe(t *testing.T) (client, server *engine.Session, end net.Conn) {
+	t.Helper()
+	a, b := net.Pipe()
+	client, err := engine.Client(a, engine.Config{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = engine.Server(b, engine.Config{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server, b
+}
+
 // A transport that just ends is io.EOF, and io.ErrUnexpectedEOF with a stream on it.
 func TestErrOfAnEnd(t *testing.T) {
 	for streams, want := range []error{io.EOF, io.ErrUnexpectedEOF} {
-		a, b := net.Pipe()
-		client, err := engine.Client(a, engine.Config{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := engine.Server(b, engine.Config{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
+		client, server, b := overPipe(t)
 		if _, err := client.Ping(soon(t)); err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,37 @@ import (
 	"github.com/sscd-io/sscd/engine/internal/core"
 )
 
+// A clean end is first one of the transport's own direction; the transport is closed when the peer has ended its, or at
+// once if it has no directions that end one by one.
+func TestCleanEndWaitsForThePeer(t *testing.T) {
+	for _, whole := range []bool{false, true} {
+		s := newStage(t)
+		a := s.join(false)
+		a.whole = whole
+		a.hear(frame(codec.Ping, 0, []byte("x")))
+		a.wantFrames(`PONG 0 x`)
+		s.l.Post(Op{Kind: Call, Conn: &a.lc, Func: a.lc.GoAway})
+		s.settle()
+		a.wantLog("up", "down NO_ERROR")
+		a.wantFrames("ERROR 0 " + strings.Repeat("\x00", 8))
+		if a.silent != 1 || a.closed != whole {
+			t.Errorf("its direction has ended %d times, and it is closed: %v", a.silent, a.closed)
+		}
+		if whole {
+			continue
+		}
+		a.hear(frame(codec.Ping, 0, []byte("y")))
+		a.wantFrames()
+		if a.silent != 1 || a.closed {
+			t.Error("what came after the end had an effect")
+		}
+		s.turn(func() { a.lc.Closed(io.EOF) })
+		if !a.closed || s.removed != 1 {
+			t.Error("the connection is still there")
+		}
+	}
+}
+
 // A peer opens two channels, talks and hangs up.
 func TestALife(t *testing.T) {
 	s := newStage(t)
